@@ -1,0 +1,108 @@
+"""The checkout attempt: one order, one hold, one Stripe session."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+from uuid_utils.compat import uuid7
+
+from commerce.models import Cart, Order
+from inventory.models import Hold
+from tenants.models import Shop
+
+
+class AttemptQuerySet(models.QuerySet["CheckoutAttempt"]):
+    def for_shop(self, shop_id: str) -> Self:
+        return self.filter(shop_id=shop_id)
+
+    def unfinished(self) -> Self:
+        return self.exclude(state=CheckoutAttempt.State.CLOSED)
+
+
+class CheckoutAttempt(models.Model):
+    """`sending → open | unknown → closing → closed`. The protocol is explored exhaustively in tests/checkout/attempt_model.py.
+
+    `sends` is committed before every request that may create the session; `refusals` counts those that Stripe refused
+    definitively. Only when the two are equal is it known that no session exists.
+    """
+
+    class State(models.TextChoices):
+        SENDING = "sending", "Sending to Stripe"
+        OPEN = "open", "Open at Stripe"
+        UNKNOWN = "unknown", "Outcome unknown"
+        CLOSING = "closing", "Closing"
+        CLOSED = "closed", "Closed"
+
+    class Outcome(models.TextChoices):
+        NONE = "", "Not closed"
+        COMPLETED = "completed", "Session completed"
+        EXPIRED = "expired", "Session expired"
+        REFUSED = "refused", "Stripe refused to open a session"
+        NEVER_MADE = "never_made", "No session was ever made"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    cart = models.ForeignKey(Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    cart_generation = models.PositiveIntegerField(null=True, blank=True)
+    client_key = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
+    intent_digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=State, default=State.SENDING)
+    outcome = models.CharField(max_length=12, choices=Outcome, blank=True, default=Outcome.NONE)
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="attempt")
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="attempt")
+    stripe_account = models.CharField(max_length=64, db_collation="C")
+    stripe_key = models.CharField(max_length=255, db_collation="C")
+    stripe_params = models.JSONField()
+    session_id = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
+    session_expires_at = models.DateTimeField()
+    sends = models.PositiveIntegerField(default=0)
+    refusals = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    url_answered = models.BooleanField(default=False)
+    changes = models.JSONField(default=list, help_text="What drifted, as answered to the customer.")
+    closing_reason = models.CharField(max_length=200, blank=True, default="")
+    status_read_at = models.DateTimeField(null=True, blank=True)
+    request_id = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                name="attempt_one_open_per_cart", fields=["shop", "cart"], condition=~Q(state="closed")
+            ),
+            models.UniqueConstraint(
+                name="attempt_one_open_per_key", fields=["shop", "client_key"], condition=~Q(state="closed")
+            ),
+            models.UniqueConstraint(name="attempt_one_per_session", fields=["stripe_account", "session_id"]),
+            models.CheckConstraint(
+                name="attempt_open_has_session", condition=~Q(state="open") | Q(session_id__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="attempt_closed_has_outcome",
+                condition=Q(state="closed", closed_at__isnull=False) & ~Q(outcome="")
+                | ~Q(state="closed") & Q(outcome="", closed_at__isnull=True),
+            ),
+            models.CheckConstraint(name="attempt_refusals_within_sends", condition=Q(refusals__lte=F("sends"))),
+            models.CheckConstraint(
+                name="attempt_state_known",
+                condition=Q(state__in=["sending", "open", "unknown", "closing", "closed"]),
+            ),
+        )
+        indexes = (
+            # reader: the resolver
+            models.Index(
+                name="attempt_unresolved", fields=["lease_until"], condition=Q(state__in=["sending", "unknown", "closing"])
+            ),
+            models.Index(name="attempt_by_cart", fields=["shop", "cart", "cart_generation"]),  # reader: claim
+            models.Index(name="attempt_by_key", fields=["shop", "client_key"]),  # reader: claim
+            models.Index(name="attempt_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
+        )
+
+    def __str__(self) -> str:
+        return str(self.id)

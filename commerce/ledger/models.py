@@ -1,0 +1,54 @@
+"""The double-entry journal (O4). Append-only and balanced per entry and currency, by the database."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from commerce.orders.models import Order
+from tenants.models import Shop
+
+
+class JournalEntry(models.Model):
+    """One business event in money. `(shop, kind, reference)` makes every event post once."""
+
+    class Kind(models.TextChoices):
+        CAPTURE = "capture", "Capture"
+
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=24, choices=Kind)
+    reference = models.CharField(max_length=255, db_collation="C")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="journal_entries")
+    currency = models.CharField(max_length=3)
+    memo = models.CharField(max_length=200, blank=True, default="")
+    request_id = models.CharField(max_length=64, blank=True, default="")
+    posted_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "journal entries"
+        constraints = (models.UniqueConstraint(name="journal_posts_once", fields=["shop", "kind", "reference"]),)
+        indexes = (
+            models.Index(name="journal_by_time", fields=["shop", "-posted_at"]),  # reader: statements per period
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reference}"
+
+
+class JournalLine(models.Model):
+    """Debit positive, credit negative, in minor units of the entry's currency."""
+
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="lines")
+    account = models.CharField(max_length=48, db_collation="C")
+    amount = models.BigIntegerField()
+
+    class Meta:
+        constraints = (models.CheckConstraint(name="journal_line_not_zero", condition=~Q(amount=0)),)
+        indexes = (
+            models.Index(name="journal_line_by_account", fields=["shop", "account"]),  # reader: balances
+        )
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.amount}"

@@ -1,0 +1,129 @@
+"""Orders and their lines, as charged."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+from uuid_utils.compat import uuid7
+
+from inventory.models import Hold
+from tenants.models import Shop
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def for_shop(self, shop_id: str) -> Self:
+        return self.filter(shop_id=shop_id)
+
+
+class Order(models.Model):
+    """One purchase. All amounts are minor units of `currency`; the status moves forwards only (orders/states.py)."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Waiting for payment"
+        PROCESSING = "processing", "Payment in progress"
+        AUTHORISED = "authorised", "Authorised, not captured"
+        CONFIRMED = "confirmed", "Confirmed"
+        REVIEW = "review", "Needs review"
+        FAILED = "failed", "Payment failed"
+        CANCELED = "canceled", "Canceled"
+        REFUNDED = "refunded", "Refunded"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    number = models.CharField(max_length=24, db_collation="C")
+    status = models.CharField(max_length=12, choices=Status, default=Status.PENDING)
+    source = models.CharField(max_length=32, default="checkout")
+    currency = models.CharField(max_length=3)
+    subtotal_amount = models.PositiveBigIntegerField()
+    discount_amount = models.PositiveBigIntegerField(default=0)
+    shipping_amount = models.PositiveBigIntegerField(default=0)
+    tax_amount = models.PositiveBigIntegerField(default=0)
+    deposit_amount = models.PositiveBigIntegerField(default=0)
+    total_amount = models.PositiveBigIntegerField()
+    refunded_amount = models.PositiveBigIntegerField(default=0)
+    # Stripe's amounts win; what we had computed stays visible when the two differ.
+    expected_total_amount = models.PositiveBigIntegerField()
+    amount_differs = models.BooleanField(default=False)
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="order")
+    stripe_account = models.CharField(max_length=64, db_collation="C")
+    session_id = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
+    payment_intent_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
+    email = models.EmailField(blank=True, default="")
+    customer_name = models.CharField(max_length=200, blank=True, default="")
+    billing_address = models.JSONField(null=True, blank=True)
+    shipping_address = models.JSONField(null=True, blank=True)
+    locale = models.CharField(max_length=12, blank=True, default="")
+    review_reason = models.CharField(max_length=200, blank=True, default="")
+    request_id = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(name="order_one_per_number", fields=["shop", "number"]),
+            models.UniqueConstraint(name="order_one_per_session", fields=["stripe_account", "session_id"]),
+            models.CheckConstraint(
+                name="order_total_adds_up",
+                condition=Q(
+                    total_amount=F("subtotal_amount")
+                    - F("discount_amount")
+                    + F("shipping_amount")
+                    + F("tax_amount")
+                    + F("deposit_amount")
+                ),
+            ),
+            models.CheckConstraint(
+                name="order_refund_within_total", condition=Q(refunded_amount__lte=F("total_amount"))
+            ),
+            models.CheckConstraint(name="order_currency_upper", condition=Q(currency__regex=r"^[A-Z]{3}$")),
+            models.CheckConstraint(
+                name="order_confirmed_has_time",
+                condition=~Q(status__in=["confirmed", "refunded"]) | Q(confirmed_at__isnull=False),
+            ),
+        )
+        indexes = (
+            models.Index(name="order_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
+            models.Index(name="order_by_status", fields=["shop", "status", "-created_at"]),  # reader: desk and dashboard
+            models.Index(name="order_by_email", fields=["shop", "email"]),  # reader: admin search
+        )
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class OrderLine(models.Model):
+    """What was bought, at the price charged, in minor units of the order's currency."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    position = models.PositiveIntegerField()
+    sku = models.CharField(max_length=64, db_collation="C")
+    variant_key = models.CharField(max_length=255, db_collation="C")
+    title = models.CharField(max_length=300)
+    quantity = models.PositiveIntegerField()
+    unit_amount = models.PositiveBigIntegerField()
+    deposit_amount = models.PositiveBigIntegerField(default=0, help_text="Per unit.")
+    line_amount = models.PositiveBigIntegerField()
+    options = models.JSONField(default=dict, blank=True)
+    rental_start = models.DateField(null=True, blank=True)
+    rental_end = models.DateField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("position",)
+        constraints = (
+            models.CheckConstraint(name="order_line_positive", condition=Q(quantity__gt=0)),
+            models.CheckConstraint(
+                name="order_line_adds_up", condition=Q(line_amount=F("unit_amount") * F("quantity"))
+            ),
+            models.UniqueConstraint(name="order_line_position", fields=["order", "position"]),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.variant_key}"

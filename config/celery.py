@@ -1,0 +1,31 @@
+"""The Celery application and what beat does when."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from celery.schedules import crontab
+from celery.signals import setup_logging
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
+
+app = Celery("holdfast")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+# Carries request_id from the request that caused a task onto the task's own lines.
+app.steps["worker"].add(DjangoStructLogInitStep)
+app.autodiscover_tasks()
+
+app.conf.beat_schedule = {
+    "reap-holds": {"task": "inventory.reap_holds", "schedule": 60.0},
+    "resolve-attempts": {"task": "checkout.resolve_attempts", "schedule": 10.0},
+    "reap-checkouts": {"task": "checkout.reap_checkouts", "schedule": 60.0},
+    "sweep-events": {"task": "webhooks.sweep_events", "schedule": 10.0},
+    "verify-stock": {"task": "inventory.verify_stock", "schedule": crontab(hour="3", minute="10")},
+}
+
+
+@setup_logging.connect
+def keep_django_logging(**kwargs: object) -> None:
+    """Celery leaves logging alone: LOGGING is already in force."""

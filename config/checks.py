@@ -1,0 +1,1 @@
+"""System checks: contradictions in the settings, each with its fix."""

@@ -1,0 +1,149 @@
+"""One PostgreSQL cluster per data folder, on a unix socket only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Literal
+
+from .place import PROC, EmbeddedError, Place
+from .processes import START_SECONDS, alive, end, pid_in, run, serves, spawn, tail
+from .programs import drop_copies, postgres_programs
+
+Profile = Literal["durable", "fast"]
+"""`fast` gives up durability: for tests, whose data are made anew each time."""
+
+ROLE = "holdfast"
+"""The application's role and database. Never a superuser: row-level security and REVOKEs would not bind it."""
+
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "unix_socket_permissions": "0700",
+    # A killed parent leaves backends behind for as long as nobody tells them; then the next start would have to wait.
+    "client_connection_check_interval": "1s",
+}
+FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "2GB"}
+
+# Nobody else enters the socket's folder, so the application's role needs no password; the superuser can't log in at
+# all, its work is done in single-user mode before the server starts.
+HBA = f"local all {ROLE} trust\n"
+
+FIRST_STATEMENTS = f"CREATE ROLE {ROLE} LOGIN NOSUPERUSER CREATEDB\nCREATE DATABASE {ROLE} OWNER {ROLE}\n"
+
+
+def answers(place: Place, *, seconds: float = 5.0) -> bool:
+    """Whether a session can be opened. Speaks the start of the protocol itself: psycopg isn't there before the venv.
+
+    `seconds` bounds each step, so a postmaster that hangs counts as one that doesn't answer.
+    """
+    fields = f"user\0{ROLE}\0database\0{ROLE}\0application_name\0holdfast-probe\0\0".encode()
+    try:
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.settimeout(seconds)
+            channel.connect(str(place.postgres_socket))
+            channel.sendall(struct.pack("!ii", len(fields) + 8, 3 << 16) + fields)
+            with channel.makefile("rb") as stream:
+                while head := stream.read(5):
+                    kind, length = struct.unpack("!ci", head)
+                    body = stream.read(length - 4)
+                    if kind == b"Z":
+                        channel.sendall(b"X\0\0\0\4")
+                        return True
+                    if kind == b"E":
+                        _refused(place, body)
+                        return False
+    except (OSError, struct.error):
+        return False
+    return False
+
+
+def _refused(place: Place, error: bytes) -> None:
+    """Raise for a refusal that waiting won't cure; "starting up" (57P03) and "too many clients" (53300) pass."""
+    told = {part[:1]: part[1:].decode(errors="replace") for part in error.split(b"\0") if part}
+    if told.get(b"C") not in {"57P03", "53300"}:
+        raise EmbeddedError(f"PostgreSQL in {place.data} refuses its own role: {told.get(b'M')}. Try `dev.py reset`.")
+
+
+def ensure(place: Place, *, profile: Profile) -> int:
+    """Have a postmaster that answers; answers its pid. The caller holds the start lock.
+
+    Starts, adopts or replaces whatever is there: a living server, one that hangs, a stale pid file, nothing at all.
+    """
+    pid = pid_in(place.cluster / "postmaster.pid")
+    if alive(pid) and answers(place):
+        return pid
+    if not place.cluster.exists():
+        _initialise(place)
+    return _start(place, profile=profile)
+
+
+def _folder(place: Place, cluster: Path) -> str:
+    """How the server is told its folder. By way of its own working folder it needs no right to enter the parents."""
+    return str(PROC) if place.account.foreign else str(cluster)
+
+
+def _initialise(place: Place) -> None:
+    """Create the cluster beside its final place, so that an interrupted attempt is never taken for a cluster."""
+    fresh = place.data / "postgres.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    os.chown(fresh, place.account.uid, place.account.gid)
+    programs = postgres_programs(place)
+    where = _folder(place, fresh)
+    init = [str(programs / "initdb"), "-D", where, "--username=postgres", "--auth=trust", "--encoding=UTF8"]
+    # Code points order the same everywhere, while upper() and lower() still know more than ASCII.
+    init += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+    run(place, init, folder=fresh)
+    (fresh / "pg_hba.conf").write_text(HBA)
+    said = run(place, [str(programs / "postgres"), "--single", "-D", where, "postgres"], folder=fresh, given=FIRST_STATEMENTS)
+    if "ERROR" in said or "FATAL" in said:
+        raise EmbeddedError(f"The role {ROLE} could not be created in {place.data}:\n{said}")
+    fresh.rename(place.cluster)
+
+
+def _start(place: Place, *, profile: Profile) -> int:
+    programs = postgres_programs(place)
+    settings = {**SETTINGS, "unix_socket_directories": str(place.sockets), **(FAST_SETTINGS if profile == "fast" else {})}
+    command = [str(programs / "postgres"), "-D", _folder(place, place.cluster)]
+    command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        _clear_remains(place)
+        pid = spawn(place, command, folder=place.cluster, log="postgres.log")
+        while alive(pid) and time.monotonic() < deadline:
+            if answers(place):
+                return pid
+            time.sleep(0.02)
+        # It ends at once while backends of a killed postmaster still hold the shared memory: they go within a second.
+        time.sleep(0.3)
+    raise EmbeddedError(f"PostgreSQL does not start in {place.data}:\n{tail(place.logs / 'postgres.log')}")
+
+
+def _clear_remains(place: Place) -> None:
+    """Stop a postmaster that no longer answers, and remove the files that would keep a new one from starting.
+
+    PostgreSQL would believe a pid file whose number is a zombie or belongs to another program by now.
+    """
+    pid = pid_in(place.cluster / "postmaster.pid")
+    if serves(pid, place.cluster):
+        end(pid, polite=signal.SIGQUIT)
+    for path in (place.cluster / "postmaster.pid", place.postgres_socket, Path(f"{place.postgres_socket}.lock")):
+        path.unlink(missing_ok=True)
+
+
+def stop(place: Place) -> None:
+    """Stop the postmaster: sessions are ended, a checkpoint is written. Harmless when none runs."""
+    pid = pid_in(place.cluster / "postmaster.pid")
+    if serves(pid, place.cluster):
+        end(pid, polite=signal.SIGINT)
+    drop_copies(place, "postgres")

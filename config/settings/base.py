@@ -1,0 +1,212 @@
+"""What every environment shares. `production`, `development` and `test` import this and differ in little.
+
+Nothing here starts a server or opens a connection: linters, migrations and `collectstatic` import settings too.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config import logs
+from config.env import choice, env, flag, integer, names, required
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+ENVIRONMENT = "production"
+DEBUG = False
+SECRET_KEY = required("SECRET_KEY", "Generate one with `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`.")
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_structlog",
+    "tenants",
+    "inventory",
+    "commerce",
+    "checkout",
+    "webhooks",
+    "config",
+]
+
+# The front door comes first: what it refuses costs nothing further, and its request id is on every later line.
+MIDDLEWARE = [
+    "tenants.front_door.FrontDoor",
+    "django_structlog.middlewares.RequestMiddleware",
+    "config.problems.ProblemMiddleware",
+    "config.headers.SecurityHeaders",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+# Hosts are rows, edited in the admin: the front door answers 404 `unknown_host` itself.
+ALLOWED_HOSTS = ["*"]
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+DATABASES = {
+    "default": {
+        **env.db_url_config(required("DATABASE_URL", "In development run through dev.py, which starts a PostgreSQL.")),
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
+}
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"]["connect_timeout"] = 3
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# One URL names the server; what lives in which database number is decided here and nowhere else.
+REDIS_URL = required("REDIS_URL", "In development run through dev.py, which starts a Valkey.")
+REDIS_DATABASES = {"celery": 0, "cache": 1, "limits": 2}
+
+
+def redis_url(purpose: str) -> str:
+    """URL of `purpose`'s own database number, for redis-py."""
+    parts = urlsplit(REDIS_URL)
+    number = REDIS_DATABASES[purpose]
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}?db={number}"
+    return parts._replace(path=f"/{number}").geturl()
+
+
+def celery_url() -> str:
+    """The broker's URL in the spelling that kombu expects for sockets."""
+    parts = urlsplit(REDIS_URL)
+    if parts.scheme == "unix":
+        return f"redis+socket://{parts.path}?virtual_host={REDIS_DATABASES['celery']}"
+    return redis_url("celery")
+
+
+if urlsplit(REDIS_URL).scheme not in {"unix", "redis", "rediss"}:
+    raise ImproperlyConfigured("REDIS_URL: expected unix:///path, redis://host:port or rediss://host:port.")
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": redis_url("cache"),
+        "KEY_PREFIX": "holdfast",
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+    }
+}
+
+CELERY_BROKER_URL = celery_url()
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600}
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "templates" / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["config.strict_json.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.strict_json.AlwaysJSON",
+    "EXCEPTION_HANDLER": "config.problems.answer_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+# The front door refuses larger bodies earlier; this is Django's own backstop for the webhook's 1 MiB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# Answers name no internals; the admin's pages may be framed by nobody.
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+CSRF_FAILURE_VIEW = "config.problems.csrf_failure"
+
+LOGGING = logs.configuration(level=choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")))
+
+# ---------------------------------------------------------------- Stripe
+STRIPE_SECRET_KEY = required("STRIPE_SECRET_KEY", "The platform account's secret key (sk_test_… or sk_live_…).")
+STRIPE_ACCOUNT = required("STRIPE_ACCOUNT", "The id of the account that STRIPE_SECRET_KEY belongs to (acct_…).")
+STRIPE_WEBHOOK_SECRETS = names("STRIPE_WEBHOOK_SECRETS")
+STRIPE_API_VERSION = "2026-10-28.endive"
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
+# Seconds. Reading is bounded well under the sender's lease, so that a lease outlives the call it covers.
+STRIPE_CONNECT_TIMEOUT = 3
+STRIPE_READ_TIMEOUT = integer("STRIPE_READ_TIMEOUT", 20, low=1, high=60)
+STRIPE_SIGNATURE_TOLERANCE = 300
+
+# ---------------------------------------------------------------- shop policies: shop → environment → default
+CHECKOUT_REPRICE_POLICY = choice(
+    "CHECKOUT_REPRICE_POLICY", "enforce_and_proceed", ("enforce_and_proceed", "enforce_and_reject", "log_only")
+)
+try:
+    CHECKOUT_REPRICE_DRIFT_ABS = Decimal(env.str("CHECKOUT_REPRICE_DRIFT_ABS", default="0.10"))
+    CHECKOUT_REPRICE_DRIFT_PCT = Decimal(env.str("CHECKOUT_REPRICE_DRIFT_PCT", default="0.01"))
+except InvalidOperation as error:
+    raise ImproperlyConfigured("CHECKOUT_REPRICE_DRIFT_ABS and …_PCT are decimal numbers, such as 0.10.") from error
+INVENTORY_MODE = choice("INVENTORY_MODE", "reserve_ttl", ("reserve_ttl", "validate_only"))
+INVENTORY_HOLD_TTL_SECONDS = integer("INVENTORY_HOLD_TTL_SECONDS", 1200, low=60, high=3600)
+INVENTORY_LOCK_TIMEOUT_MS = integer("INVENTORY_LOCK_TIMEOUT_MS", 250, low=10, high=5000)
+INVENTORY_RELEASE_GUARD = "checkout.release_guard.CheckoutReleaseGuard"
+ENABLE_STRIPE_ERROR_CLASSIFICATION = flag("ENABLE_STRIPE_ERROR_CLASSIFICATION", True)
+WEBHOOK_TENANT_ASSERTION_ENABLED = flag("WEBHOOK_TENANT_ASSERTION_ENABLED", True)
+WEBHOOK_UNRESOLVED_RESPONSE = integer("WEBHOOK_UNRESOLVED_RESPONSE", 503, low=200, high=503)
+
+# ---------------------------------------------------------------- front door
+PLATFORM_HOSTS = names("PLATFORM_HOSTS")
+PUBLIC_PORT = integer("HOLDFAST_PORT", 443, low=1, high=65535)
+PUBLIC_SCHEME = "https"
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

@@ -1,0 +1,15 @@
+"""One machine, started by dev.py: plain HTTP, `*.localhost` hosts, the Stripe stand-in."""
+
+from __future__ import annotations
+
+from config.settings.base import *  # noqa: F403
+from config.settings.base import integer
+
+ENVIRONMENT = "development"
+PUBLIC_SCHEME = "http"
+PUBLIC_PORT = integer("HOLDFAST_PORT", 8000, low=1, high=65535)
+# Over plain HTTP a browser would never send a Secure cookie back.
+SESSION_COOKIE_SECURE = False
+CSRF_COOKIE_SECURE = False
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True

@@ -1,0 +1,101 @@
+"""Holds: stock set aside while somebody pays."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from uuid_utils.compat import uuid7
+
+from inventory.models.stock import StockRow
+from tenants.models import Shop
+
+
+class HoldQuerySet(models.QuerySet["Hold"]):
+    def for_shop(self, shop_id: str) -> Self:
+        return self.filter(shop_id=shop_id)
+
+    def active(self) -> Self:
+        return self.filter(status=Hold.Status.ACTIVE)
+
+    def overdue(self, now: datetime) -> Self:
+        return self.active().filter(expires_at__lte=now)
+
+
+class Hold(models.Model):
+    """`active → committed | released | expired`, one direction. Written by inventory/holds.py alone."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        COMMITTED = "committed", "Committed"
+        RELEASED = "released", "Released"
+        EXPIRED = "expired", "Expired"
+
+    class HeldFor(models.TextChoices):
+        """Who answers for its end: `direct` holds end by their clock, `checkout` holds by Stripe's word."""
+
+        DIRECT = "direct", "Direct"
+        CHECKOUT = "checkout", "Checkout"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    held_for = models.CharField(max_length=8, choices=HeldFor, default=HeldFor.DIRECT)
+    idempotency_key = models.CharField(max_length=255, db_collation="C")
+    # Set while active or committed, so that a retry after a lost answer finds its hold and sells nothing twice.
+    active_idempotency_key = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
+    lines_digest = models.CharField(max_length=64)
+    ttl_seconds = models.PositiveIntegerField()
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    finish_reason = models.CharField(max_length=200, blank=True, default="")
+    request_id = models.CharField(max_length=64, blank=True, default="")
+
+    objects = HoldQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(name="hold_one_per_key", fields=["shop", "active_idempotency_key"]),
+            models.CheckConstraint(
+                name="hold_key_while_it_counts",
+                condition=Q(status__in=["active", "committed"], active_idempotency_key__isnull=False)
+                | Q(status__in=["released", "expired"], active_idempotency_key__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="hold_finished_when_not_active",
+                condition=Q(status="active", finished_at__isnull=True)
+                | (~Q(status="active") & Q(finished_at__isnull=False)),
+            ),
+            models.CheckConstraint(name="hold_ttl_bounds", condition=Q(ttl_seconds__range=(60, 3600))),
+            models.CheckConstraint(name="hold_held_for_known", condition=Q(held_for__in=["direct", "checkout"])),
+        )
+        indexes = (
+            # reader: the reaper, which asks per kind and for the oldest first
+            models.Index(name="hold_overdue", fields=["held_for", "expires_at"], condition=Q(status="active")),
+            models.Index(name="hold_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
+        )
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class HoldItem(models.Model):
+    """Units of one stock row in one hold. The row's `held` is the sum of its active items (verify_stock proves it)."""
+
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    hold = models.ForeignKey(Hold, on_delete=models.CASCADE, related_name="items")
+    stock_row = models.ForeignKey(StockRow, on_delete=models.PROTECT, related_name="hold_items")
+    quantity = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="hold_item_one_per_row", fields=["hold", "stock_row"]),
+            models.CheckConstraint(name="hold_item_positive", condition=Q(quantity__gt=0)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.stock_row_id}"

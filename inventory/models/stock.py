@@ -1,0 +1,90 @@
+"""Stock rows and their movements."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+from tenants.models import Shop
+
+
+class StockOwner(models.Model):
+    """Whose stock it is: a shop (the id is the shop's own) or a pool that shops are routed to."""
+
+    id = models.CharField(primary_key=True, max_length=80, db_collation="C")
+    shop = models.OneToOneField(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(name="stock_owner_is_its_shop", condition=Q(shop__isnull=True) | Q(shop=F("id"))),
+        )
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class StockRow(models.Model):
+    """Units of one variant. Oversell is not prevented by careful code: it is not representable."""
+
+    owner = models.ForeignKey(StockOwner, on_delete=models.PROTECT, related_name="rows")
+    sku = models.CharField(max_length=64, db_collation="C")
+    variant_key = models.CharField(max_length=255, db_collation="C")
+    on_hand = models.IntegerField(default=0)
+    held = models.IntegerField(default=0)
+    # Not indexed: an index on a counter would cost the hot row half its rate (HOT updates).
+    available = models.GeneratedField(
+        expression=F("on_hand") - F("held"), output_field=models.IntegerField(), db_persist=True
+    )
+    low_stock_threshold = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("owner", "variant_key")
+        constraints = (
+            models.CheckConstraint(name="held_within_on_hand", condition=Q(held__gte=0) & Q(held__lte=F("on_hand"))),
+            models.UniqueConstraint(name="stock_row_one_per_variant", fields=["owner", "variant_key"]),
+            models.UniqueConstraint(name="stock_row_owner_and_id", fields=["owner", "id"]),
+        )
+        indexes = (
+            models.Index(name="stock_row_by_sku", fields=["owner", "sku"]),  # reader: availability of a whole product
+        )
+
+    def __str__(self) -> str:
+        return self.variant_key
+
+
+class StockMovement(models.Model):
+    """One change of `on_hand`. Append-only: the database refuses update, delete and truncate."""
+
+    class Reason(models.TextChoices):
+        OPENING = "opening", "Opening stock"
+        RECEIPT = "receipt", "Goods received"
+        ADJUSTMENT = "adjustment", "Adjustment"
+        RECOUNT = "recount", "Recount"
+        SALE = "sale", "Sale"
+        RETURN = "return", "Return"
+
+    owner = models.ForeignKey(StockOwner, on_delete=models.PROTECT, related_name="+")
+    stock_row = models.ForeignKey(StockRow, on_delete=models.PROTECT, related_name="movements")
+    delta = models.IntegerField()
+    on_hand_after = models.IntegerField()
+    reason = models.CharField(max_length=12, choices=Reason)
+    reference = models.CharField(max_length=255, blank=True, default="", help_text="Hold, order or batch behind it.")
+    actor = models.CharField(max_length=160)
+    note = models.TextField(blank=True, default="")
+    request_id = models.CharField(max_length=64, blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(name="movement_moves_something", condition=~Q(delta=0)),
+            models.CheckConstraint(name="movement_leaves_no_debt", condition=Q(on_hand_after__gte=0)),
+        )
+        indexes = (
+            models.Index(name="movement_by_row", fields=["stock_row", "-id"]),  # reader: a row's history
+            models.Index(name="movement_by_reference", fields=["owner", "reference"]),  # reader: what a hold or order took
+        )
+
+    def __str__(self) -> str:
+        return f"{self.delta:+d} {self.stock_row_id}"

@@ -1,0 +1,83 @@
+"""The shop of the work at hand: established once at the boundary, passed on explicitly, never defaulted (T1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import uuid4
+
+import structlog
+from django.conf import settings
+
+from tenants.errors import ShopRequired
+from tenants.models import Shop
+from tenants.policy import ShopPolicy, effective_policy
+
+
+@dataclass(frozen=True, slots=True)
+class ShopContext:
+    """One shop, for one piece of work. `host` is the host asked for, `canonical_host` the shop's own; both may be empty
+    outside a request. `open_for_business` is false for a closed shop, whose money in flight still settles.
+    """
+
+    shop_id: str
+    name: str
+    open_for_business: bool
+    policy: ShopPolicy
+    request_id: str
+    environment: str
+    host: str
+    canonical_host: str
+
+
+_current: ContextVar[ShopContext | None] = ContextVar("holdfast_shop", default=None)
+
+
+def current_shop() -> ShopContext:
+    """The bound shop; raises ShopRequired when none is."""
+    shop = _current.get()
+    if shop is None:
+        raise ShopRequired("No shop has been established for this operation.")
+    return shop
+
+
+@contextmanager
+def bind_shop(shop: ShopContext | None) -> Iterator[None]:
+    """Makes `shop` current for the block, and puts its id on every log line written in it."""
+    token = _current.set(shop)
+    try:
+        with structlog.contextvars.bound_contextvars(shop_id=shop.shop_id if shop else None):
+            yield
+    finally:
+        _current.reset(token)
+
+
+def new_request_id() -> str:
+    return uuid4().hex
+
+
+def load_shop(shop_id: str, *, request_id: str = "", host: str = "") -> ShopContext:
+    """Context of an existing shop, active or closed, for jobs and events. One query.
+
+    Raises ShopRequired when there is no such shop. Entry points for new business check `open_for_business` too.
+    """
+    shop = Shop.objects.select_related("settings").filter(pk=shop_id, settings__isnull=False).first()
+    if shop is None:
+        raise ShopRequired(f"There is no shop {shop_id!r}.")
+    return shop_context(shop, request_id=request_id or new_request_id(), host=host, canonical_host="")
+
+
+def shop_context(shop: Shop, *, request_id: str, host: str, canonical_host: str) -> ShopContext:
+    """Freezes a loaded shop, with its settings resolved. No query when `settings` is already loaded."""
+    return ShopContext(
+        shop_id=shop.pk,
+        name=shop.name,
+        open_for_business=shop.is_active,
+        policy=effective_policy(shop.settings),
+        request_id=request_id,
+        environment=settings.ENVIRONMENT,
+        host=host,
+        canonical_host=canonical_host,
+    )

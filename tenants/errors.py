@@ -1,0 +1,77 @@
+"""Errors that callers can act on. Each has a stable `code`; its HTTP status is decided in config/problems.py alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class HoldfastError(Exception):
+    """Base of every expected error.
+
+    `detail` is one sentence for a person. `members()` are the problem document's extra members, in the contract's names.
+    """
+
+    code: ClassVar[str]
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def members(self) -> dict[str, Any]:
+        return {}
+
+
+class InvalidRequest(HoldfastError):
+    """Malformed or contradicting input; `fields` maps a path in the body to what is wrong there."""
+
+    code = "invalid_request"
+
+    def __init__(self, detail: str, fields: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(detail)
+        self.fields = {path: list(messages) for path, messages in (fields or {}).items()}
+
+    def members(self) -> dict[str, Any]:
+        return {"fields": self.fields} if self.fields else {}
+
+
+class ShopConflict(HoldfastError):
+    """Header, host and body name different shops."""
+
+    code = "shop_conflict"
+
+
+class ShopRequired(HoldfastError):
+    """A shop-scoped operation was reached without a shop. There is no default shop."""
+
+    code = "shop_required"
+
+
+class ShopExpired(HoldfastError):
+    """Commerce on an expired or landing-only host, or for a shop that is closed to new business."""
+
+    code = "shop_expired"
+
+
+class Forbidden(HoldfastError):
+    code = "forbidden"
+
+
+class NotFound(HoldfastError):
+    """Unknown object, or another shop's: the caller can't tell which."""
+
+    code = "not_found"
+
+
+class UnknownHost(HoldfastError):
+    code = "unknown_host"
+
+
+class TooLarge(HoldfastError):
+    code = "too_large"
+
+
+class TenantMismatch(HoldfastError):
+    """An event of one shop on another shop's host, or metadata that disagrees with the ownership map."""
+
+    code = "tenant_mismatch"

@@ -1,0 +1,6 @@
+from tenants.models.audit import AuditEntry
+from tenants.models.host import Host
+from tenants.models.ownership import StripeObject
+from tenants.models.shop import Shop, ShopSettings
+
+__all__ = ["AuditEntry", "Host", "Shop", "ShopSettings", "StripeObject"]

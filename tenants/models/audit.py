@@ -1,0 +1,32 @@
+"""Who did what, when and why, for everything that moves money, stock or tenancy (O5)."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from tenants.models.shop import Shop
+
+
+class AuditEntry(models.Model):
+    """Append-only: the database refuses update, delete and truncate."""
+
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    at = models.DateTimeField(db_index=True)  # reader: the audit list, newest first
+    actor_kind = models.CharField(max_length=8)
+    actor_name = models.CharField(max_length=150)
+    action = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=255)
+    reason = models.TextField(blank=True, default="")
+    data = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        ordering = ("-at", "-id")
+        verbose_name_plural = "audit entries"
+        indexes = (
+            models.Index(name="audit_by_object", fields=["object_type", "object_id"]),  # reader: an object's history
+        )
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_type} {self.object_id}"

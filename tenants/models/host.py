@@ -1,0 +1,60 @@
+"""Host names and what each of them is for."""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from tenants.models.shop import Shop
+
+HOSTNAME = RegexValidator(
+    r"\A(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\Z",
+    "A lower-case host name without scheme, port or path; international names in their xn-- form.",
+)
+
+
+class Host(models.Model):
+    """One host name. Editing a row moves the domain; every process sees it within two seconds."""
+
+    class Role(models.TextChoices):
+        CANONICAL = "canonical", "Canonical shop host"
+        ALIAS = "alias", "Alias"
+        REDIRECT_ONLY = "redirect_only", "Redirect-only (campaign or vanity)"
+        HOOKS = "hooks", "Hooks host"
+        PLATFORM = "platform", "Platform host"
+
+    class Mode(models.TextChoices):
+        ACTIVE = "active", "Active"
+        LANDING_ONLY = "landing_only", "Landing page only"
+        EXPIRED = "expired", "Expired"
+
+    SHOP_ROLES = (Role.CANONICAL, Role.ALIAS, Role.REDIRECT_ONLY)
+
+    hostname = models.CharField(max_length=253, unique=True, validators=[HOSTNAME], db_collation="C")
+    role = models.CharField(max_length=16, choices=Role)
+    mode = models.CharField(max_length=16, choices=Mode, default=Mode.ACTIVE)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="hosts")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveBigIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("hostname",)
+        constraints = (
+            models.CheckConstraint(
+                name="host_shop_matches_role",
+                condition=Q(role__in=["canonical", "alias", "redirect_only"], shop__isnull=False)
+                | Q(role__in=["hooks", "platform"], shop__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="host_mode_known", condition=Q(mode__in=["active", "landing_only", "expired"])
+            ),
+            models.UniqueConstraint(
+                name="host_one_canonical_per_shop", fields=["shop"], condition=Q(role="canonical")
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.hostname

@@ -1,0 +1,115 @@
+"""Shops and their settings."""
+
+from __future__ import annotations
+
+from zoneinfo import available_timezones
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+
+SHOP_ID = RegexValidator(r"\A[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", "Lower-case letters, digits and hyphens.")
+
+
+def validate_time_zone(value: str) -> None:
+    """Raises ValidationError unless `value` is an IANA time zone name."""
+    if value not in available_timezones():
+        raise ValidationError("Not an IANA time zone name, such as Europe/Berlin.")
+
+
+class Shop(models.Model):
+    """One tenant. Its id is the name that every contract uses: host names, Stripe metadata, metrics, log lines."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        CLOSED = "closed", "Closed"
+
+    id = models.CharField(primary_key=True, max_length=63, validators=[SHOP_ID], db_collation="C")
+    name = models.CharField(max_length=120)
+    status = models.CharField(max_length=12, choices=Status, default=Status.ACTIVE)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.CheckConstraint(name="shop_status_known", condition=Q(status__in=["active", "closed"])),
+            models.CheckConstraint(name="shop_id_well_formed", condition=Q(id__regex=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == self.Status.ACTIVE
+
+
+class ShopSettings(models.Model):
+    """What a shop decides for itself. A null falls back to the environment, then to the default (tenants/policy.py)."""
+
+    class Kind(models.TextChoices):
+        SALE = "sale", "Sale"
+        RENTAL = "rental", "Rental"
+
+    class CheckoutUI(models.TextChoices):
+        HOSTED_PAGE = "hosted_page", "Stripe's hosted page"
+        EMBEDDED_PAGE = "embedded_page", "Embedded page"
+        ELEMENTS = "elements", "Custom elements"
+
+    class RepricePolicy(models.TextChoices):
+        ENFORCE_AND_PROCEED = "enforce_and_proceed", "Proceed with the catalog's price"
+        ENFORCE_AND_REJECT = "enforce_and_reject", "Refuse and show the change"
+        LOG_ONLY = "log_only", "Proceed and count only"
+
+    class InventoryMode(models.TextChoices):
+        RESERVE_TTL = "reserve_ttl", "Hold stock while the customer pays"
+        VALIDATE_ONLY = "validate_only", "Check only, take stock at payment"
+
+    class ShortagePolicy(models.TextChoices):
+        REVIEW = "review", "Put the order on the desk"
+        REFUND = "refund", "Refund at once"
+
+    shop = models.OneToOneField(Shop, on_delete=models.CASCADE, primary_key=True, related_name="settings")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.SALE)
+    currency = models.CharField(max_length=3, help_text="ISO 4217, upper case.")
+    default_locale = models.CharField(max_length=12, default="en")
+    locales = ArrayField(models.CharField(max_length=12), default=list, help_text="Every locale the storefront offers.")
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    checkout_ui = models.CharField(max_length=16, choices=CheckoutUI, default=CheckoutUI.HOSTED_PAGE)
+    inventory_mode = models.CharField(max_length=16, choices=InventoryMode, null=True, blank=True)
+    hold_ttl_seconds = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(60), MaxValueValidator(3600)]
+    )
+    requires_central_inventory = models.BooleanField(default=False)
+    shortage_policy = models.CharField(max_length=8, choices=ShortagePolicy, default=ShortagePolicy.REVIEW)
+    reprice_policy = models.CharField(max_length=24, choices=RepricePolicy, null=True, blank=True)
+    reprice_drift_abs = models.DecimalField(
+        max_digits=10, decimal_places=3, null=True, blank=True, validators=[MinValueValidator(0)],
+        help_text="Tolerated difference in the currency's major unit.",
+    )
+    reprice_drift_pct = models.DecimalField(
+        max_digits=6, decimal_places=5, null=True, blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(1)], help_text="Tolerated share: 0.01 is one per cent.",
+    )
+    stripe_connected_account = models.CharField(
+        max_length=64, blank=True, default="", help_text="acct_…; empty: the platform's own account."
+    )
+    alert_recipients = ArrayField(models.EmailField(), default=list, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "shop settings"
+        verbose_name_plural = "shop settings"
+        constraints = (
+            models.CheckConstraint(name="shop_currency_upper", condition=Q(currency__regex=r"^[A-Z]{3}$")),
+            models.CheckConstraint(
+                name="shop_hold_ttl_bounds",
+                condition=Q(hold_ttl_seconds__isnull=True) | Q(hold_ttl_seconds__range=(60, 3600)),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Settings of {self.shop_id}"

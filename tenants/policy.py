@@ -1,0 +1,55 @@
+"""A shop's effective settings: shop → environment → default, read once per request into one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from django.conf import settings
+
+from tenants.models import ShopSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ShopPolicy:
+    """Times in seconds; `drift_abs` in the currency's major unit; `drift_pct` as a share of one."""
+
+    kind: str
+    currency: str
+    default_locale: str
+    locales: tuple[str, ...]
+    time_zone: str
+    checkout_ui: str
+    inventory_mode: str
+    hold_ttl_seconds: int
+    shortage_policy: str
+    reprice_policy: str
+    drift_abs: Decimal
+    drift_pct: Decimal
+    stripe_connected_account: str
+
+
+def _first(own: T | None, fallback: T) -> T:
+    return fallback if own is None else own
+
+
+def effective_policy(row: ShopSettings) -> ShopPolicy:
+    """Every setting with the shop's own value, else the environment's (whose readers hold the defaults)."""
+    return ShopPolicy(
+        kind=row.kind,
+        currency=row.currency,
+        default_locale=row.default_locale,
+        locales=tuple(row.locales) or (row.default_locale,),
+        time_zone=row.time_zone,
+        checkout_ui=row.checkout_ui,
+        inventory_mode=_first(row.inventory_mode, settings.INVENTORY_MODE),
+        hold_ttl_seconds=_first(row.hold_ttl_seconds, settings.INVENTORY_HOLD_TTL_SECONDS),
+        shortage_policy=row.shortage_policy,
+        reprice_policy=_first(row.reprice_policy, settings.CHECKOUT_REPRICE_POLICY),
+        drift_abs=_first(row.reprice_drift_abs, settings.CHECKOUT_REPRICE_DRIFT_ABS),
+        drift_pct=_first(row.reprice_drift_pct, settings.CHECKOUT_REPRICE_DRIFT_PCT),
+        stripe_connected_account=row.stripe_connected_account,
+    )

@@ -1,0 +1,79 @@
+"""The inbox: every event once, every delivery of it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from tenants.models import Shop
+
+
+class StripeEvent(models.Model):
+    """One event of one Stripe account. Stored before anything is done about it; never deleted by the flow."""
+
+    class Status(models.TextChoices):
+        RECEIVED = "received", "Received"
+        PROCESSING = "processing", "Processing"
+        PROCESSED = "processed", "Processed"
+        IGNORED = "ignored", "Ignored"
+        FAILED = "failed", "Failed, will be retried"
+        DEAD = "dead", "Dead letter"
+
+    livemode = models.BooleanField()
+    account = models.CharField(max_length=64, db_collation="C", help_text="The account of the secret that verified it.")
+    event_id = models.CharField(max_length=255, db_collation="C")
+    type = models.CharField(max_length=80, db_collation="C")
+    api_version = models.CharField(max_length=40, blank=True, default="")
+    object_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
+    payload = models.JSONField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.RECEIVED)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    resolved_by = models.CharField(max_length=24, blank=True, default="")
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(help_text="When Stripe says it happened.")
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    request_id = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        ordering = ("-received_at",)
+        constraints = (
+            models.UniqueConstraint(name="event_once", fields=["livemode", "account", "event_id"]),
+            models.CheckConstraint(
+                name="event_status_known",
+                condition=Q(status__in=["received", "processing", "processed", "ignored", "failed", "dead"]),
+            ),
+        )
+        indexes = (
+            # reader: the sweep
+            models.Index(
+                name="event_due", fields=["next_attempt_at"], condition=Q(status__in=["received", "processing", "failed"])
+            ),
+            models.Index(name="event_by_object", fields=["object_id"]),  # reader: an order's timeline, twin events
+            models.Index(name="event_by_time", fields=["-received_at"]),  # reader: the admin's list
+            models.Index(name="event_by_status", fields=["status", "-received_at"]),  # reader: dead letters
+        )
+
+    def __str__(self) -> str:
+        return self.event_id
+
+
+class EventDelivery(models.Model):
+    """One request of Stripe's with an event, whatever became of it."""
+
+    event = models.ForeignKey(StripeEvent, on_delete=models.CASCADE, related_name="deliveries")
+    host = models.CharField(max_length=253)
+    host_shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    outcome = models.CharField(max_length=24)
+    request_id = models.CharField(max_length=64, blank=True, default="")
+    received_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "event deliveries"
+
+    def __str__(self) -> str:
+        return f"{self.event_id} at {self.received_at:%Y-%m-%d %H:%M:%S}"
