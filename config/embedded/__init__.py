@@ -91,7 +91,9 @@ class Lease:
         self.services = start(self._data, profile=self._profile)
         return self.services
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._handle)
         stop(self._data)
 
@@ -102,7 +104,9 @@ def _profile(place: Place, wanted: Profile | None) -> Profile:
     found = record.read_text().strip() if record.exists() else ""
     profile: Profile = wanted or ("fast" if found == "fast" else "durable")
     if found not in {"", profile}:
-        raise EmbeddedError(f"{place.data} was made with the profile '{found}', not '{profile}': choose another --data.")
+        raise EmbeddedError(
+            f"{place.data} was made with the profile '{found}', not '{profile}': choose another --data."
+        )
     record.write_text(profile)
     return profile
 

@@ -97,7 +97,9 @@ def private_folder(path: Path, account: Account) -> None:
         os.chown(path, account.uid, account.gid)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid or found.st_mode & 0o077:
-        raise EmbeddedError(f"{path} must be a folder of mode 700 owned by user {account.uid}; remove it and try again.")
+        raise EmbeddedError(
+            f"{path} must be a folder of mode 700 owned by user {account.uid}; remove it and try again."
+        )
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
     "unix_socket_permissions": "0700",
-    # A killed parent leaves backends behind for as long as nobody tells them; then the next start would have to wait.
+    # A killed client's statement ends too, instead of keeping its row locks until it would have answered.
     "client_connection_check_interval": "1s",
 }
 FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "2GB"}
@@ -105,7 +105,9 @@ def _initialise(place: Place) -> None:
     init += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
     run(place, init, folder=fresh)
     (fresh / "pg_hba.conf").write_text(HBA)
-    said = run(place, [str(programs / "postgres"), "--single", "-D", where, "postgres"], folder=fresh, given=FIRST_STATEMENTS)
+    said = run(
+        place, [str(programs / "postgres"), "--single", "-D", where, "postgres"], folder=fresh, given=FIRST_STATEMENTS
+    )
     if "ERROR" in said or "FATAL" in said:
         raise EmbeddedError(f"The role {ROLE} could not be created in {place.data}:\n{said}")
     fresh.rename(place.cluster)
@@ -113,7 +115,11 @@ def _initialise(place: Place) -> None:
 
 def _start(place: Place, *, profile: Profile) -> int:
     programs = postgres_programs(place)
-    settings = {**SETTINGS, "unix_socket_directories": str(place.sockets), **(FAST_SETTINGS if profile == "fast" else {})}
+    settings = {
+        **SETTINGS,
+        "unix_socket_directories": str(place.sockets),
+        **(FAST_SETTINGS if profile == "fast" else {}),
+    }
     command = [str(programs / "postgres"), "-D", _folder(place, place.cluster)]
     command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     deadline = time.monotonic() + START_SECONDS
