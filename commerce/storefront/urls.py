@@ -1,0 +1,5 @@
+"""Pages of a shop."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
