@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 class HoldfastError(Exception):
     """Base of every expected error.
 
-    `detail` is one sentence for a person. `members()` are the problem document's extra members, in the contract's names.
+    `detail` is one sentence for a person. `members()` are the problem document's extra members, named by the contract.
     """
 
     code: ClassVar[str]

@@ -17,7 +17,7 @@ from config.env import choice, env, flag, integer, names, required
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENT = "production"
 DEBUG = False
-SECRET_KEY = required("SECRET_KEY", "Generate one with `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`.")
+SECRET_KEY = required("SECRET_KEY", "Make one: `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`.")
 
 INSTALLED_APPS = [
     "unfold",
@@ -93,39 +93,40 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # One URL names the server; what lives in which database number is decided here and nowhere else.
 REDIS_URL = required("REDIS_URL", "In development run through dev.py, which starts a Valkey.")
-REDIS_DATABASES = {"celery": 0, "cache": 1, "limits": 2}
+REDIS_KEY_PREFIX = "holdfast"
+REDIS_CELERY, REDIS_CACHE, REDIS_LIMITS = 0, 1, 2
+if urlsplit(REDIS_URL).scheme not in {"unix", "redis", "rediss"}:
+    raise ImproperlyConfigured("REDIS_URL: expected unix:///path, redis://host:port or rediss://host:port.")
 
 
-def redis_url(purpose: str) -> str:
-    """URL of `purpose`'s own database number, for redis-py."""
+def redis_number_url(number: int) -> str:
+    """REDIS_URL with database `number`, as redis-py reads it."""
     parts = urlsplit(REDIS_URL)
-    number = REDIS_DATABASES[purpose]
     if parts.scheme == "unix":
         return f"unix://{parts.path}?db={number}"
     return parts._replace(path=f"/{number}").geturl()
 
 
-def celery_url() -> str:
-    """The broker's URL in the spelling that kombu expects for sockets."""
+def celery_number_url(number: int) -> str:
+    """The same in the spelling that kombu expects for sockets."""
     parts = urlsplit(REDIS_URL)
     if parts.scheme == "unix":
-        return f"redis+socket://{parts.path}?virtual_host={REDIS_DATABASES['celery']}"
-    return redis_url("celery")
+        return f"redis+socket://{parts.path}?virtual_host={number}"
+    return redis_number_url(number)
 
-
-if urlsplit(REDIS_URL).scheme not in {"unix", "redis", "rediss"}:
-    raise ImproperlyConfigured("REDIS_URL: expected unix:///path, redis://host:port or rediss://host:port.")
 
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": redis_url("cache"),
-        "KEY_PREFIX": "holdfast",
+        "LOCATION": redis_number_url(REDIS_CACHE),
+        "KEY_PREFIX": REDIS_KEY_PREFIX,
         "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
     }
 }
+# For redis-py clients of our own (limiter); their keys begin with REDIS_KEY_PREFIX.
+REDIS_LIMITS_URL = redis_number_url(REDIS_LIMITS)
 
-CELERY_BROKER_URL = celery_url()
+CELERY_BROKER_URL = celery_number_url(REDIS_CELERY)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from config.env import integer
 from config.settings.base import *  # noqa: F403
-from config.settings.base import integer
 
 ENVIRONMENT = "development"
 PUBLIC_SCHEME = "http"

@@ -1,9 +1,9 @@
-"""Production: everything from the environment, HTTPS only, and no embedded or stand-in service (config/checks.py refuses them)."""
+"""Production: everything from the environment, HTTPS only; config/checks.py refuses embedded and stand-in services."""
 
 from __future__ import annotations
 
+from config.env import integer
 from config.settings.base import *  # noqa: F403
-from config.settings.base import integer
 
 ENVIRONMENT = "production"
 # Platforms end TLS in front of the application and say so in this header, which they overwrite.

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
+from config.env import env
+from config.settings.base import celery_number_url, redis_number_url
 from config.settings.development import *  # noqa: F403
 
 ENVIRONMENT = "test"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Several runs may share one PostgreSQL and one Valkey: each names its own database, and its keys begin with that name.
+TEST_DATABASE = env.str("HOLDFAST_TEST_DB", default="test_holdfast")
+DATABASES["default"]["TEST"] = {"NAME": TEST_DATABASE}  # noqa: F405
+REDIS_KEY_PREFIX = f"{TEST_DATABASE}:{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+# A running development server uses the low numbers.
+CELERY_BROKER_URL = celery_number_url(13)
+REDIS_LIMITS_URL = redis_number_url(15)
+CACHES["default"] |= {"LOCATION": redis_number_url(14), "KEY_PREFIX": REDIS_KEY_PREFIX}  # noqa: F405

@@ -36,7 +36,9 @@ class Shop(models.Model):
         ordering = ("name",)
         constraints = (
             models.CheckConstraint(name="shop_status_known", condition=Q(status__in=["active", "closed"])),
-            models.CheckConstraint(name="shop_id_well_formed", condition=Q(id__regex=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")),
+            models.CheckConstraint(
+                name="shop_id_well_formed", condition=Q(id__regex=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+            ),
         )
 
     def __str__(self) -> str:

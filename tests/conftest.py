@@ -1,0 +1,31 @@
+"""What every test runs on: a real PostgreSQL and Valkey, shared with other runs and therefore kept apart by name.
+
+HOLDFAST_TEST_DB names the database (config/settings/test.py); xdist adds its worker's suffix to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+from django.core.cache import cache
+
+
+def _forget_redis() -> None:
+    """Deletes this run's own keys. Never FLUSHDB: other runs and a development server may use the same Valkey."""
+    for url in (settings.CACHES["default"]["LOCATION"], settings.REDIS_LIMITS_URL):
+        client = redis.Redis.from_url(url, socket_timeout=2)
+        with client:
+            keys = list(client.scan_iter(match=f"{settings.REDIS_KEY_PREFIX}:*", count=1000))
+            if keys:
+                client.delete(*keys)
+
+
+@pytest.fixture(autouse=True)
+def empty_redis() -> Iterator[None]:
+    """Every test begins without cached values and without used-up rate limits."""
+    _forget_redis()
+    yield
+    cache.close()
