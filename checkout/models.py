@@ -47,6 +47,7 @@ class CheckoutAttempt(models.Model):
     cart = models.ForeignKey(Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     cart_generation = models.PositiveIntegerField(null=True, blank=True)
     client_key = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
+    client_digest = models.CharField(max_length=64, blank=True, default="", help_text="What the client sent with its key.")
     intent_digest = models.CharField(max_length=64)
     state = models.CharField(max_length=8, choices=State, default=State.SENDING)
     outcome = models.CharField(max_length=12, choices=Outcome, blank=True, default=Outcome.NONE)

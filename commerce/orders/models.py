@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q, Value
 from uuid_utils.compat import uuid7
 
 from inventory.models import Hold
@@ -32,7 +32,13 @@ class Order(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
-    number = models.CharField(max_length=24, db_collation="C")
+    # One sequence for the platform: gaps are harmless, a counter row per shop would queue every sale behind the last.
+    number = models.CharField(
+        max_length=24,
+        db_collation="C",
+        editable=False,
+        db_default=Func(Value("commerce_order_number"), function="nextval", output_field=models.BigIntegerField()),
+    )
     status = models.CharField(max_length=12, choices=Status, default=Status.PENDING)
     source = models.CharField(max_length=32, default="checkout")
     currency = models.CharField(max_length=3)

@@ -1,0 +1,144 @@
+"""The way to Stripe: one account's credentials, bounded timeouts, our own idempotency keys, never inside a transaction.
+
+The only folder that imports `stripe`. Retries are off: the count of sends behind an idempotency key is ours to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import stripe
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from commerce.gateway.failures import StripeFailure, classify
+from commerce.gateway.sessions import SessionFacts, session_facts
+from commerce.metrics import STRIPE_ERRORS
+from tenants.context import ShopContext
+from tenants.ownership import StripeScope
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+# Latencies would be sent to Stripe and an id written into the home directory.
+stripe.enable_telemetry = False
+
+
+@dataclass(frozen=True, slots=True)
+class StripeAccess:
+    """Credentials of one shop's Stripe account. `connected` is the account to act for, empty for the key's own."""
+
+    scope: StripeScope
+    shop_id: str
+    secret_key: str
+    connected: str
+
+
+def access_of(shop: ShopContext) -> StripeAccess:
+    """The account that the shop's money goes through: its connected account, else the platform's."""
+    connected = shop.policy.stripe_connected_account
+    return StripeAccess(
+        scope=StripeScope(livemode=is_live(settings.STRIPE_SECRET_KEY), account=connected or settings.STRIPE_ACCOUNT),
+        shop_id=shop.shop_id,
+        secret_key=settings.STRIPE_SECRET_KEY,
+        connected=connected,
+    )
+
+
+def is_live(secret_key: str) -> bool:
+    """Whether a secret or restricted key moves real money."""
+    return secret_key.startswith(("sk_live_", "rk_live_"))
+
+
+@lru_cache(maxsize=64)
+def _client(secret_key: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        secret_key,
+        stripe_version=settings.STRIPE_API_VERSION,
+        base_addresses={"api": settings.STRIPE_API_BASE},
+        max_network_retries=0,
+        http_client=stripe.RequestsClient(timeout=(settings.STRIPE_CONNECT_TIMEOUT, settings.STRIPE_READ_TIMEOUT)),
+    )
+
+
+def _call(access: StripeAccess, operation: str, send: Callable[[stripe.StripeClient], T]) -> T:
+    """Runs one request; raises StripeFailure, or RuntimeError inside a transaction (a lock would outlast the network)."""
+    with transaction.atomic(durable=True):
+        pass
+    try:
+        return send(_client(access.secret_key))
+    except Exception as error:
+        failure = classify(error)
+        STRIPE_ERRORS.labels(shop_id=access.shop_id, verdict=failure.verdict.value).inc()
+        log.warning(
+            "stripe_call_failed",
+            operation=operation,
+            verdict=failure.verdict.value,
+            kind=failure.kind,
+            http_status=failure.http_status,
+            stripe_code=failure.code,
+            param=failure.param,
+        )
+        raise failure from error
+
+
+def _options(access: StripeAccess, key: str | None = None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if access.connected:
+        options["stripe_account"] = access.connected
+    if key is not None:
+        options["idempotency_key"] = key
+    return options
+
+
+def _facts(session: stripe.checkout.Session) -> SessionFacts:
+    return session_facts(cast("Mapping[str, Any]", session.to_dict(for_json=True)))
+
+
+def create_session(access: StripeAccess, *, params: Mapping[str, Any], key: str) -> SessionFacts:
+    """Sends stored parameters under their stored key. Raises StripeFailure.
+
+    The answer may be a saved one: a session that was paid or has expired since still reads `open` in it.
+    """
+    return _call(
+        access,
+        "checkout.sessions.create",
+        lambda client: _facts(
+            client.v1.checkout.sessions.create(cast("Any", dict(params)), cast("Any", _options(access, key)))
+        ),
+    )
+
+
+def read_session(access: StripeAccess, session_id: str) -> SessionFacts:
+    """The session now, with its payment intent. Raises StripeFailure (`not_found` for another account's)."""
+    return _call(
+        access,
+        "checkout.sessions.retrieve",
+        lambda client: _facts(
+            client.v1.checkout.sessions.retrieve(
+                session_id, {"expand": ["payment_intent"]}, cast("Any", _options(access))
+            )
+        ),
+    )
+
+
+def expire_session(access: StripeAccess, session_id: str) -> bool:
+    """Makes an open session unpayable. False when it was not open any more: then read it, the customer may have won.
+
+    Raises StripeFailure when neither is known. Source: Stripe, "Expire a Checkout Session".
+    """
+    try:
+        _call(
+            access,
+            "checkout.sessions.expire",
+            lambda client: client.v1.checkout.sessions.expire(session_id, None, cast("Any", _options(access))),
+        )
+    except StripeFailure as failure:
+        if failure.http_status == 400:
+            return False
+        raise
+    return True

@@ -1,0 +1,79 @@
+"""A Checkout Session as this product reads it: a frozen value, not Stripe's object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What Stripe says about one session. Amounts in minor units of `currency` (ISO 4217, upper case).
+
+    `intent_status` is empty when there is no payment intent yet. Source: Stripe's Checkout Session object.
+    """
+
+    id: str
+    status: str
+    payment_status: str
+    url: str
+    client_secret: str
+    currency: str
+    total: int
+    discount: int
+    shipping: int
+    tax: int
+    expires_at: datetime
+    reference: str
+    metadata: Mapping[str, str]
+    intent_id: str
+    intent_status: str
+    charge_id: str
+    email: str
+    name: str
+    billing_address: Mapping[str, Any] | None
+    shipping_address: Mapping[str, Any] | None
+
+
+def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _id(value: object) -> str:
+    """Id of an expandable field, expanded or not."""
+    if isinstance(value, Mapping):
+        return str(value.get("id") or "")
+    return str(value or "")
+
+
+def session_facts(session: Mapping[str, Any]) -> SessionFacts:
+    """Reads a session as Stripe sends it, with or without `payment_intent` expanded."""
+    totals = _part(session, "total_details")
+    customer = _part(session, "customer_details")
+    intent = _part(session, "payment_intent")
+    shipping = _part(_part(session, "collected_information"), "shipping_details")
+    return SessionFacts(
+        id=str(session["id"]),
+        status=str(session["status"] or ""),
+        payment_status=str(session["payment_status"] or ""),
+        url=str(session.get("url") or ""),
+        client_secret=str(session.get("client_secret") or ""),
+        currency=str(session["currency"] or "").upper(),
+        total=int(session["amount_total"] or 0),
+        discount=int(totals.get("amount_discount") or 0),
+        shipping=int(totals.get("amount_shipping") or 0),
+        tax=int(totals.get("amount_tax") or 0),
+        expires_at=datetime.fromtimestamp(int(session["expires_at"]), UTC),
+        reference=str(session.get("client_reference_id") or ""),
+        metadata={str(k): str(v) for k, v in _part(session, "metadata").items()},
+        intent_id=_id(session.get("payment_intent")),
+        intent_status=str(intent.get("status") or ""),
+        charge_id=_id(intent.get("latest_charge")),
+        email=str(customer.get("email") or session.get("customer_email") or ""),
+        name=str(customer.get("name") or ""),
+        billing_address=dict(_part(customer, "address")) or None,
+        shipping_address=dict(shipping) or None,
+    )

@@ -1,0 +1,121 @@
+"""Writing orders. Bare helpers: the checkout's two flows own the transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from commerce.gateway.sessions import SessionFacts
+from commerce.orders.models import Order, OrderLine
+from commerce.orders.states import may_move
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """One line as priced from the catalog; amounts per unit, in minor units of the order's currency."""
+
+    sku: str
+    variant_key: str
+    title: str
+    quantity: int
+    unit_amount: int
+    deposit_amount: int
+    options: dict[str, str]
+    rental_start: date | None
+    rental_end: date | None
+
+    @property
+    def line_amount(self) -> int:
+        return self.unit_amount * self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """A pending order: what the customer is about to pay for."""
+
+    order_id: UUID
+    shop_id: str
+    currency: str
+    subtotal: int
+    hold_id: UUID | None
+    stripe_account: str
+    email: str
+    locale: str
+    request_id: str
+    lines: Sequence[NewLine]
+
+
+def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
+    """Writes the order and its lines, two statements, in the caller's transaction."""
+    order = Order.objects.create(
+        id=new.order_id,
+        shop_id=new.shop_id,
+        currency=new.currency,
+        subtotal_amount=new.subtotal,
+        total_amount=new.subtotal,
+        expected_total_amount=new.subtotal,
+        hold_id=new.hold_id,
+        stripe_account=new.stripe_account,
+        email=new.email,
+        locale=new.locale,
+        request_id=new.request_id,
+        created_at=now,
+    )
+    OrderLine.objects.bulk_create(
+        OrderLine(
+            shop_id=new.shop_id,
+            order=order,
+            position=position,
+            sku=line.sku,
+            variant_key=line.variant_key,
+            title=line.title,
+            quantity=line.quantity,
+            unit_amount=line.unit_amount,
+            deposit_amount=line.deposit_amount,
+            line_amount=line.line_amount,
+            options=line.options,
+            rental_start=line.rental_start,
+            rental_end=line.rental_end,
+        )
+        for position, line in enumerate(new.lines)
+    )
+    return order
+
+
+def advance_order_within(*, order: Order, to: str, now: datetime, **fields: Any) -> bool:
+    """Moves a locked order forwards and writes `fields` with it; False, and nothing written, when it may not move."""
+    if not may_move(order.status, to):
+        return False
+    order.status = to
+    if to == Order.Status.CONFIRMED:
+        order.confirmed_at = now
+    if to in {Order.Status.FAILED, Order.Status.CANCELED}:
+        order.closed_at = now
+    for name, value in fields.items():
+        setattr(order, name, value)
+    order.save(update_fields=["status", "confirmed_at", "closed_at", *fields])
+    return True
+
+
+def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
+    """What a completed session says about the order. Stripe's amounts win; a difference to ours is flagged (O1).
+
+    The subtotal is what remains of Stripe's total, so that the parts add up whether tax is inside the prices or on top.
+    """
+    return {
+        "discount_amount": session.discount,
+        "shipping_amount": session.shipping,
+        "tax_amount": session.tax,
+        "subtotal_amount": session.total + session.discount - session.shipping - session.tax - order.deposit_amount,
+        "total_amount": session.total,
+        "amount_differs": session.total != order.expected_total_amount or session.currency != order.currency,
+        "session_id": session.id,
+        "payment_intent_id": session.intent_id,
+        "email": session.email or order.email,
+        "customer_name": session.name[:200],
+        "billing_address": session.billing_address,
+        "shipping_address": session.shipping_address,
+    }
