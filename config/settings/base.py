@@ -40,12 +40,11 @@ INSTALLED_APPS = [
     "config",
 ]
 
-# The front door comes first: what it refuses costs nothing further, and its request id is on every later line.
+# The front door comes first but for the headers that its refusals carry too: what it refuses costs nothing further.
 MIDDLEWARE = [
-    "tenants.front_door.FrontDoor",
-    "django_structlog.middlewares.RequestMiddleware",
-    "config.problems.ProblemMiddleware",
     "config.headers.SecurityHeaders",
+    "tenants.front_door.FrontDoor",
+    "config.problems.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -207,6 +206,8 @@ WEBHOOK_TENANT_ASSERTION_ENABLED = flag("WEBHOOK_TENANT_ASSERTION_ENABLED", True
 WEBHOOK_UNRESOLVED_RESPONSE = integer("WEBHOOK_UNRESOLVED_RESPONSE", 503, low=200, high=503)
 
 # ---------------------------------------------------------------- front door
+# tenants may not import config: the front door finds the table of problems by name, and fails at boot if it can't.
+PROBLEM_ANSWER = "config.problems.answer_error"
 PLATFORM_HOSTS = names("PLATFORM_HOSTS")
 PUBLIC_PORT = integer("HOLDFAST_PORT", 443, low=1, high=65535)
 PUBLIC_SCHEME = "https"
