@@ -9,38 +9,65 @@ builds read them too.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 from urllib.parse import quote
 
 from . import postgres, valkey
 from .place import EmbeddedError, Place, locked, place_of, private_folder
 from .postgres import ROLE, Profile
-from .processes import alive
+from .processes import alive, started_at
 from .programs import postgres_install
 
-__all__ = ["ROLE", "EmbeddedError", "Lease", "Profile", "Services", "postgres_install", "start", "stop"]
+__all__ = [
+    "ALL",
+    "ROLE",
+    "EmbeddedError",
+    "InUseError",
+    "Lease",
+    "Profile",
+    "Server",
+    "Services",
+    "alive",
+    "locked",
+    "postgres_install",
+    "start",
+    "started_at",
+    "stop",
+    "vacated",
+]
+
+Server = Literal["postgres", "valkey"]
+
+
+class InUseError(EmbeddedError):
+    """Somebody holds a lease on the servers."""
+
+
+ALL: frozenset[Server] = frozenset({"postgres", "valkey"})
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where the two servers answer, and which processes they are."""
+    """Where the servers answer, and which processes they are; an empty URL and pid 0 for one that wasn't asked for."""
 
-    database_url: str
-    redis_url: str
-    postgres_pid: int
-    valkey_pid: int
+    database_url: str = ""
+    redis_url: str = ""
+    postgres_pid: int = 0
+    valkey_pid: int = 0
 
     def alive(self) -> bool:
-        """Whether both processes run; cheap enough to ask every second."""
-        return alive(self.postgres_pid) and alive(self.valkey_pid)
+        """Whether all of them run; cheap enough to ask every second."""
+        return all(alive(pid) for pid in (self.postgres_pid, self.valkey_pid) if pid)
 
 
-def start(data: Path, *, profile: Profile | None = None) -> Services:
-    """Have both servers answering for `data`: started, adopted or replaced, whatever is needed.
+def start(data: Path, *, profile: Profile | None = None, servers: frozenset[Server] = ALL) -> Services:
+    """Have the servers answering for `data`: started, adopted or replaced, whatever is needed.
 
     `profile` None means the folder's own, or `durable` for a new one. Takes no lease: without one, the next user to
     leave stops them. Safe to call from many processes at once. Raises EmbeddedError when a server can't be had, and
@@ -48,19 +75,29 @@ def start(data: Path, *, profile: Profile | None = None) -> Services:
     """
     place = place_of(data)
     with locked(place.data / "start.lock"):
-        return _ensure(place, _profile(place, profile))
+        return _ensure(place, _profile(place, profile), servers)
+
+
+@contextlib.contextmanager
+def vacated(data: Path) -> Iterator[None]:
+    """Stop the servers of `data` and keep everybody out while the block runs. Raises InUseError if somebody is in."""
+    place = place_of(data)
+    with locked(place.data / "start.lock"), contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(place.data / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise InUseError(f"Another command is using {place.data}.") from None
+        _stop(place)
+        yield
 
 
 def stop(data: Path) -> bool:
     """Stop the servers of `data` unless somebody holds a lease on them; answers whether nobody did."""
-    place = place_of(data)
-    with locked(place.data / "start.lock"):
-        try:
-            with locked(place.data / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
-                _stop(place)
-        except BlockingIOError:
-            return False
-    return True
+    try:
+        with vacated(data):
+            return True
+    except InUseError:
+        return False
 
 
 class Lease:
@@ -70,31 +107,32 @@ class Lease:
     revives them after a kill. Leaving stops them unless somebody else holds a lease.
     """
 
-    def __init__(self, data: Path, *, profile: Profile | None = None) -> None:
+    def __init__(self, data: Path, *, profile: Profile | None = None, servers: frozenset[Server] = ALL) -> None:
+        self.services = Services()
         self._data = data
         self._profile = profile
-        self._handle = -1
-        self.services: Services
+        self._servers = servers
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Lease:
         place = place_of(self._data)
-        # The start lock spans both steps: no one leaving can stop the servers between our lease and their start.
-        with locked(place.data / "start.lock"):
-            profile = _profile(place, self._profile)
-            self._handle = os.open(place.data / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._handle, fcntl.LOCK_SH)
-            self.services = _ensure(place, profile)
+        with contextlib.ExitStack() as held:
+            # The start lock spans both steps: no one leaving can stop the servers between our lease and their start.
+            with locked(place.data / "start.lock"):
+                held.enter_context(locked(place.data / "users.lock", fcntl.LOCK_SH))
+                self.services = _ensure(place, _profile(place, self._profile), self._servers)
+            self._held = held.pop_all()
         return self
 
     def ensure(self) -> Services:
         """Revive whichever server is dead or hangs; answers where they are now."""
-        self.services = start(self._data, profile=self._profile)
+        self.services = start(self._data, profile=self._profile, servers=self._servers)
         return self.services
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._handle)
+        self._held.close()
         stop(self._data)
 
 
@@ -104,27 +142,29 @@ def _profile(place: Place, wanted: Profile | None) -> Profile:
     found = record.read_text().strip() if record.exists() else ""
     profile: Profile = wanted or ("fast" if found == "fast" else "durable")
     if found not in {"", profile}:
-        raise EmbeddedError(
-            f"{place.data} was made with the profile '{found}', not '{profile}': choose another --data."
-        )
+        raise EmbeddedError(f"{place.data} was made as '{found}', not '{profile}': choose another data folder.")
     record.write_text(profile)
     return profile
 
 
-def _ensure(place: Place, profile: Profile) -> Services:
+def _ensure(place: Place, profile: Profile, servers: frozenset[Server]) -> Services:
+    if not servers:
+        return Services()
     private_folder(place.sockets, place.account)
-    postgres_pid = postgres.ensure(place, profile=profile)
-    valkey_pid = valkey.ensure(place, profile=profile)
-    return Services(
-        database_url=f"postgres://{ROLE}@/{ROLE}?host={quote(str(place.sockets))}",
-        redis_url=f"unix://{quote(str(place.valkey_socket))}?db=0",
-        postgres_pid=postgres_pid,
-        valkey_pid=valkey_pid,
-    )
+    services = Services()
+    if "postgres" in servers:
+        pid = postgres.ensure(place, profile=profile)
+        url = f"postgres://{ROLE}@/{ROLE}?host={quote(str(place.sockets))}"
+        services = replace(services, postgres_pid=pid, database_url=url)
+    if "valkey" in servers:
+        pid = valkey.ensure(place, profile=profile)
+        services = replace(services, valkey_pid=pid, redis_url=f"unix://{quote(str(place.valkey_socket))}?db=0")
+    return services
 
 
 def _stop(place: Place) -> None:
     valkey.stop(place)
     postgres.stop(place)
-    if place.sockets.is_dir() and not any(place.sockets.iterdir()):
+    # Only when it is empty: whatever else lies there isn't ours to remove.
+    with contextlib.suppress(OSError):
         place.sockets.rmdir()
