@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-# ISO 4217 codes by exponent. Codes without a minor unit (precious metals, XDR, XSU, XUA, XTS, XXX, bond market units) hold no
-# amounts and are absent on purpose.
+# ISO 4217 codes by exponent. Codes without a minor unit (precious metals, bond market units, XDR, XSU, XUA, XTS, XXX)
+# hold no amounts and are absent on purpose.
 _BY_EXPONENT: Final = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: (
@@ -26,8 +26,10 @@ _BY_EXPONENT: Final = {
 }
 
 # Stripe takes these without decimals. MGA is the one whose ISO exponent differs (2): its fractions can't be charged.
-STRIPE_ZERO_DECIMAL: Final = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
-# Without decimals in ISO, yet sent ×100 for compatibility. UGX is on Stripe's zero-decimal list too: the special case wins.
+STRIPE_ZERO_DECIMAL: Final = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
+# Without decimals in ISO, yet sent ×100. UGX is on Stripe's zero-decimal list too: the special case wins.
 STRIPE_TIMES_HUNDRED: Final = frozenset({"ISK", "UGX"})
 # Charged with two decimals, paid out in whole units only: of no effect on charges, known to the payout reports.
 STRIPE_WHOLE_UNIT_PAYOUTS: Final = frozenset({"HUF", "TWD"})

@@ -1,7 +1,7 @@
 """Money: integers in minor units of a currency, everywhere. No floats.
 
-Everything that shows an amount (templates, admin, mails) goes through `format_minor`; everything that reads one from the
-outside goes through `to_minor`, `require_minor` or `from_stripe_amount`.
+Everything that shows an amount (templates, admin, mails) goes through `format_minor`; everything that reads one from
+the outside goes through `to_minor`, `require_minor` or `from_stripe_amount`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ class NotChargeable(MoneyError):
 
 def currency_of(code: str) -> Currency:
     """The table's row for an upper-case ISO 4217 code. Raises UnknownCurrency."""
-    currency = CURRENCIES.get(code) if isinstance(code, str) else None
+    currency = CURRENCIES.get(code)
     if currency is None:
-        raise UnknownCurrency(f"{code!r} is not a currency that amounts can be in.", {"currency": ["Unknown currency."]})
+        raise UnknownCurrency(
+            f"{code!r} is not a currency that amounts can be in.", {"currency": ["Unknown currency."]}
+        )
     return currency
 
 
@@ -109,7 +111,7 @@ def format_minor(amount: int, currency: str, locale: str) -> str:
     value = from_minor(amount, currency)
     known = _locale(locale)
     pattern = _pattern(known.language, str(known), currency_of(currency).exponent)
-    return pattern.apply(value, known, currency=currency, currency_digits=False)
+    return str(pattern.apply(value, known, currency=currency, currency_digits=False))
 
 
 @lru_cache(maxsize=64)
@@ -151,7 +153,7 @@ def from_stripe_amount(amount: int, currency: str) -> int:
     Raises InvalidAmount when a currency that is sent ×100 carries a fraction that it hasn't got: guessing would change
     what was paid. Negative amounts (balance transactions) convert alike.
     """
-    rule = currency_of(currency.upper() if isinstance(currency, str) else currency)
+    rule = currency_of(currency.upper())
     whole, rest = divmod(require_minor(amount) * rule.stripe_divisor, rule.stripe_multiplier)
     if rest:
         raise InvalidAmount(f"{rule.code} has no fractions, Stripe's amount ends in {rest}.")
