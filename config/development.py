@@ -107,7 +107,8 @@ def web_socket(port: int) -> socket.socket:
         channel.bind(("127.0.0.1", port))
     except (OSError, OverflowError) as error:
         channel.close()
-        raise StartError(f"Port {port} can't be used ({error}): choose another with --port, or --port 0.") from error
+        reason = getattr(error, "strerror", "") or error
+        raise StartError(f"Port {port} can't be used ({reason}): choose another with --port, or --port 0.") from error
     return channel
 
 
@@ -116,7 +117,8 @@ def standin_port(data: Path, web: int) -> int:
 
     Kept because addresses of hosted pages, with this port in them, lie in the database.
     """
-    for port in (int(read_json(data / "ports.json").get("standin", 0)), web + 1, 0):
+    neighbour = web + 1
+    for port in (int(read_json(data / "ports.json").get("standin", neighbour)), neighbour, 0):
         with contextlib.suppress(StartError), web_socket(port) as probe:
             return int(probe.getsockname()[1])
     raise StartError("There is no free port for the Stripe stand-in.")

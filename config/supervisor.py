@@ -40,11 +40,12 @@ class GaveUpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run. `fds` are open file descriptors that it inherits."""
+    """What to run. `fds` are open file descriptors that it inherits; `announces` is what it says when it is ready."""
 
     name: str
     command: tuple[str, ...]
     fds: tuple[int, ...] = ()
+    announces: str = ""
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class _Running:
     output: int
     """Our end of its output; -1 after the end."""
     unfinished: bytes = b""
+    announced: bool = False
 
 
 def say(name: str, text: str) -> None:
@@ -150,6 +152,10 @@ class Supervisor:
         """Process ids of what runs at the moment, by name."""
         return {name: running.process.pid for name, running in self._running.items()}
 
+    def announced(self, name: str) -> bool:
+        """Whether the program runs and has said that it is ready."""
+        return name in self._running and self._running[name].announced
+
     def turn(self, *, seconds: float = 0.2) -> bool:
         """Pass on output for up to `seconds`, restart what died; answers whether any process id changed.
 
@@ -200,7 +206,9 @@ class Supervisor:
         if not chunk:
             self._close(running)
         for line in lines:
-            say(running.program.name, line.decode(errors="replace").rstrip("\r"))
+            text = line.decode(errors="replace").rstrip("\r")
+            running.announced = running.announced or running.program.announces in text
+            say(running.program.name, text)
         return bool(chunk)
 
     def _close(self, running: _Running) -> None:

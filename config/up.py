@@ -32,6 +32,7 @@ from config.development import (
 from config.supervisor import RESTARTS_PER_MINUTE, Deaths, Program, Supervisor, say, tell
 
 READY_SECONDS = 120
+WORKER_SECONDS = 15
 
 STAGES = (("web",), ("beat", "worker"), ("standin",))
 """Stopped in this order: nothing new comes in, then nothing new begins, and Stripe answers until the last task ends."""
@@ -70,6 +71,8 @@ def up(options: Options) -> int:
         if not hold_alone(options.data, held):
             raise StartError(f"Already running for {options.data}: `dev.py down` stops it, --data starts another.")
         sweep(options.data)
+        if options.ready_file is not None:
+            options.ready_file.unlink(missing_ok=True)
         channel = held.enter_context(web_socket(options.port))
         web = channel.getsockname()[1]
         ports = {"web": web, **({"standin": standin_port(options.data, web)} if uses_standin() else {})}
@@ -136,13 +139,22 @@ class Run:
             "--bind",
             f"fd://{self.channel.fileno()}",
         )
-        celery = (python, "-m", "celery", "-A", "config")
+        celery = (python, "-m", "celery", "--quiet", "-A", "config")
         schedule = str(self.options.data / "beat-schedule")
         self.supervisor.start(Program("web", (*gunicorn, "config.wsgi:application"), fds=(self.channel.fileno(),)))
-        self.supervisor.start(Program("worker", (*celery, "worker", "--concurrency", "2")))
+        self.supervisor.start(
+            Program(
+                "worker",
+                (*celery, "worker", "--concurrency", "2", "--without-mingle", "--without-gossip"),
+                announces=" ready.",
+            )
+        )
         self.supervisor.start(Program("beat", (*celery, "beat", "--schedule", schedule)))
         self._record()
         self._until(self._web_is_ready, "The web server")
+        # A quieter LOG_LEVEL hides the worker's word: then having lived for a while has to do.
+        patience = time.monotonic() + WORKER_SECONDS
+        self._until(lambda: self.supervisor.announced("worker") or time.monotonic() > patience, "The worker")
         self.ready = not self.signals.asked
         if self.ready:
             self.supervisor.limit = RESTARTS_PER_MINUTE
