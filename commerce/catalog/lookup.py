@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.db.models import Case, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import JSONObject
 
-from commerce.catalog.errors import NotPurchasable, RefusedItem, UnknownSku
+from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.models import ProductText, Variant
 from inventory.variants import variant_key
 
@@ -54,6 +54,17 @@ class CatalogProduct:
     image: str
     variants: tuple[CatalogItem, ...]
 
+    @property
+    def choices(self) -> dict[str, list[str]]:
+        """Attribute name → its values over all variants, each in catalog order: what a page offers to choose from."""
+        found: dict[str, list[str]] = {}
+        for variant in self.variants:
+            for name, value in variant.attributes.items():
+                values = found.setdefault(name, [])
+                if value not in values:
+                    values.append(value)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class WantedVariant:
@@ -84,13 +95,13 @@ def resolve_variants(*, shop_id: str, wanted: Sequence[WantedVariant], locale: s
     """
     keys = [variant_key(wish.sku, wish.attributes) for wish in wanted]
     found = items_by_key(shop_id=shop_id, variant_keys=keys, locale=locale)
-    refused = [RefusedItem(wish.sku, key) for wish, key in zip(wanted, keys, strict=True) if key not in found]
-    if refused:
-        raise UnknownSku("This shop doesn't sell these items.", refused)
+    unknown = [{"sku": wish.sku, "variantKey": key} for wish, key in zip(wanted, keys, strict=True) if key not in found]
+    if unknown:
+        raise UnknownSku(unknown)
     items = [found[key] for key in keys]
-    refused = [RefusedItem(item.sku, item.variant_key) for item in items if not item.purchasable]
-    if refused:
-        raise NotPurchasable("These items are not for sale at the moment.", refused)
+    closed = [{"sku": item.sku, "variantKey": item.variant_key} for item in items if not item.purchasable]
+    if closed:
+        raise NotPurchasable(closed)
     return items
 
 
@@ -101,12 +112,12 @@ def resolve_variant(
     return resolve_variants(shop_id=shop_id, wanted=[WantedVariant(sku, attributes or {})], locale=locale)[0]
 
 
-def listing(*, shop_id: str, locale: str, sku: str | None = None) -> list[CatalogProduct]:
-    """Active products with their sellable variants, in catalog order; with `sku`, that product alone. One query."""
+def listing(*, shop_id: str, locale: str, skus: Sequence[str] = ()) -> list[CatalogProduct]:
+    """Active products with their sellable variants, in catalog order; with `skus`, those alone. One query."""
     rows = _rows(shop_id=shop_id, locale=locale).filter(active=True, product__active=True)
     rows = rows.order_by("product__position", "product__sku", "position", "variant_key")
-    if sku is not None:
-        rows = rows.filter(product__sku=sku)
+    if skus:
+        rows = rows.filter(product__sku__in=skus)
     return _products(rows)
 
 

@@ -25,3 +25,8 @@ def unit_amount(item: CatalogItem, *, rental_start: date | None = None, rental_e
     if rental_start is None or rental_end is None:
         return item.price_amount
     return item.price_amount * rental_days(start=rental_start, end=rental_end)
+
+
+def deposit_amount(item: CatalogItem, *, rental_start: date | None = None) -> int:
+    """The refundable deposit for one unit, in minor units: for a rental only, never for a sale (K8)."""
+    return 0 if rental_start is None else item.deposit_amount

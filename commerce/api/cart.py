@@ -1,0 +1,165 @@
+"""`/api/cart`: the customer's cart, found by its cookie on the shop's host (C2, C3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from commerce.api.inputs import AddLine, RemoveLine, ReplaceLines, SetQuantity, check_rental
+from commerce.cart import carts, cookie, hydration
+from commerce.cart.lines import CartSnapshot, NewLine
+from commerce.catalog.locales import choose_locale
+from commerce.catalog.lookup import WantedVariant, resolve_variants
+from commerce.catalog.pricing import unit_amount
+from inventory.variants import MalformedVariant
+from tenants.api.inputs import read_input
+from tenants.context import ShopContext, current_shop
+from tenants.errors import InvalidRequest, NotFound, ShopExpired
+
+
+class CartView(APIView):
+    """Every method answers the cart, hydrated; `?locale=` chooses the language of its texts."""
+
+    def get(self, request: Request) -> Response:
+        shop = current_shop()
+        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
+        if cart_id is None:
+            return Response(cart_json(hydration.empty(shop)))
+        return _shown(request, shop, carts.cart_snapshot(shop_id=shop.shop_id, cart_id=cart_id))
+
+    def post(self, request: Request) -> Response:
+        shop = _open_shop()
+        line = _new_lines(shop, [read_input(request, AddLine)], locale=_locale(request, shop), path="")[0]
+        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
+        return _changed(request, shop, carts.add_line(shop_id=shop.shop_id, cart_id=cart_id, line=line))
+
+    def patch(self, request: Request) -> Response:
+        shop = _open_shop()
+        wanted = read_input(request, SetQuantity)
+        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
+        if cart_id is None:
+            raise NotFound("There is no cart.")
+        cart = carts.set_quantity(
+            shop_id=shop.shop_id, cart_id=cart_id, line_id=wanted.line_id, quantity=wanted.quantity
+        )
+        return _changed(request, shop, cart)
+
+    def put(self, request: Request) -> Response:
+        shop = _open_shop()
+        wanted = read_input(request, ReplaceLines)
+        lines = _new_lines(shop, wanted.lines, locale=_locale(request, shop), path="lines[{}].")
+        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
+        return _changed(request, shop, carts.replace_lines(shop_id=shop.shop_id, cart_id=cart_id, lines=lines))
+
+    def delete(self, request: Request) -> Response:
+        shop = _open_shop()
+        wanted = read_input(request, RemoveLine)
+        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
+        if cart_id is None:
+            if wanted.line_id is not None:
+                raise NotFound("There is no cart.")
+            return Response(cart_json(hydration.empty(shop)))
+        if wanted.line_id is None:
+            return _changed(request, shop, carts.empty_cart(shop_id=shop.shop_id, cart_id=cart_id))
+        cart = carts.remove_line(shop_id=shop.shop_id, cart_id=cart_id, line_id=wanted.line_id)
+        return _changed(request, shop, cart)
+
+
+def _open_shop() -> ShopContext:
+    shop = current_shop()
+    if not shop.open_for_business:
+        raise ShopExpired("This shop is closed.")
+    return shop
+
+
+def _locale(request: Request, shop: ShopContext) -> str:
+    policy = shop.policy
+    return choose_locale(request.query_params.get("locale", ""), offered=policy.locales, default=policy.default_locale)
+
+
+def _new_lines(shop: ShopContext, wanted: Sequence[AddLine], *, locale: str, path: str) -> list[NewLine]:
+    """The wished lines, resolved in the catalog at the price now shown. One query. `path` prefixes a field's name."""
+    for number, line in enumerate(wanted):
+        check_rental(line.rental, kind=shop.policy.kind, path=f"{path.format(number)}rental")
+    try:
+        items = resolve_variants(
+            shop_id=shop.shop_id,
+            wanted=[WantedVariant(line.sku, line.variant_attributes) for line in wanted],
+            locale=locale,
+        )
+    except MalformedVariant as error:
+        raise InvalidRequest(error.detail, {f"{path.format('')}variantAttributes": [error.detail]}) from error
+    lines = []
+    for line, item in zip(wanted, items, strict=True):
+        start, end = (line.rental.start, line.rental.end) if line.rental else (None, None)
+        lines.append(
+            NewLine(
+                sku=item.sku,
+                variant_key=item.variant_key,
+                quantity=line.quantity,
+                options=line.options,
+                rental_start=start,
+                rental_end=end,
+                shown_amount=unit_amount(item, rental_start=start, rental_end=end),
+                shown_currency=item.currency,
+            )
+        )
+    return lines
+
+
+def _shown(request: Request, shop: ShopContext, snapshot: CartSnapshot) -> Response:
+    """The hydrated cart, its prices remembered as shown: a write only when one of them is new to the customer."""
+    cart = hydration.hydrate(shop=shop, cart=snapshot, locale=_locale(request, shop))
+    shown = hydration.newly_shown(before=snapshot, cart=cart)
+    if shown:
+        carts.remember_shown(shop_id=shop.shop_id, cart_id=snapshot.cart_id, shown=shown)
+    return Response(cart_json(cart))
+
+
+def _changed(request: Request, shop: ShopContext, snapshot: CartSnapshot) -> Response:
+    response = _shown(request, shop, snapshot)
+    cookie.write_cart_cookie(response, shop.shop_id, snapshot.cart_id)
+    return response
+
+
+def cart_json(cart: hydration.HydratedCart) -> dict[str, Any]:
+    """The contract's shape. `variantKey`, `attributes`, `slug` and `previousUnitAmount` go beyond its minimum."""
+    return {
+        "cartId": cart.cart_id and str(cart.cart_id),
+        "currency": cart.currency,
+        "lines": [_line_json(line) for line in cart.lines],
+        "subtotalAmount": cart.subtotal_amount,
+        "depositAmount": cart.deposit_amount,
+    }
+
+
+def _line_json(line: hydration.HydratedLine) -> dict[str, Any]:
+    rental = None
+    if line.rental_start is not None and line.rental_end is not None:
+        rental = {
+            "start": line.rental_start.isoformat(),
+            "end": line.rental_end.isoformat(),
+            "days": line.rental_days,
+        }
+    return {
+        "lineId": str(line.line_id),
+        "sku": line.sku,
+        "variantKey": line.variant_key,
+        "slug": line.slug,
+        "attributes": dict(line.attributes),
+        "title": line.title,
+        "image": line.image,
+        "quantity": line.quantity,
+        "unitAmount": line.unit_amount,
+        "previousUnitAmount": line.previous_amount,
+        "depositAmount": line.deposit_amount,
+        "lineAmount": line.line_amount,
+        "options": dict(line.options),
+        "rental": rental,
+        "available": line.available,
+        "purchasable": line.purchasable,
+    }

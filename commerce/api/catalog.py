@@ -1,0 +1,96 @@
+"""`GET /api/catalog`: products, variants and prices for storefronts that are built or run elsewhere (S7)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from commerce.catalog.images import image_url
+from commerce.catalog.locales import choose_locale
+from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
+from inventory.availability import available_by_key
+from tenants.context import ShopContext, current_shop
+from tenants.errors import InvalidRequest
+
+MAX_SKUS = 100
+# Seconds. Prices are settled at checkout whatever a page says; this bounds how long a page is wrong.
+MAX_AGE = 5
+
+
+class CatalogView(APIView):
+    """`?sku=A&sku=B` narrows to those products, `?locale=` chooses the language; answers 304 to a current ETag."""
+
+    def get(self, request: Request) -> Response | HttpResponse:
+        shop = current_shop()
+        skus = request.query_params.getlist("sku")
+        if len(skus) > MAX_SKUS or any(len(sku) > 64 or "\0" in sku for sku in skus):
+            raise InvalidRequest("The query is not valid.", {"sku": [f"At most {MAX_SKUS} SKUs of 64 characters."]})
+        locale = choose_locale(
+            request.query_params.get("locale", ""), offered=shop.policy.locales, default=shop.policy.default_locale
+        )
+        products = listing(shop_id=shop.shop_id, locale=locale, skus=skus)
+        body = msgspec.json.encode(catalog_json(shop, products, locale=locale))
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        response = HttpResponse(content_type="application/json", status=200)
+        if _matches(request.headers.get("If-None-Match", ""), etag):
+            response = HttpResponse(status=304)
+            del response["Content-Type"]
+        else:
+            response.content = body
+        response["ETag"] = etag
+        response["Cache-Control"] = f"public, max-age={MAX_AGE}"
+        return response
+
+
+def _matches(header: str, etag: str) -> bool:
+    """RFC 9110, section 13.1.2: weak comparison with any tag of the list, or `*`."""
+    return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
+
+
+def catalog_json(shop: ShopContext, products: list[CatalogProduct], *, locale: str) -> dict[str, Any]:
+    """The catalog's document. Amounts in minor units; a rental's `unitAmount` is per day. One query for stock."""
+    keys = sorted(variant.variant_key for product in products for variant in product.variants)
+    available = available_by_key(shop_id=shop.shop_id, variant_keys=keys) if keys else {}
+    return {
+        "shopId": shop.shop_id,
+        "kind": shop.policy.kind,
+        "pricePer": "day" if shop.policy.kind == "rental" else "unit",
+        "currency": shop.policy.currency,
+        "locale": locale,
+        "locales": list(shop.policy.locales),
+        "products": [_product_json(product, available, rental=shop.policy.kind == "rental") for product in products],
+    }
+
+
+def _product_json(product: CatalogProduct, available: dict[str, int], *, rental: bool) -> dict[str, Any]:
+    return {
+        "sku": product.sku,
+        "slug": product.slug,
+        "title": product.title,
+        "description": product.description,
+        "image": image_url(product.image),
+        "attributes": product.choices,
+        "variants": [
+            _variant_json(variant, available.get(variant.variant_key, 0), rental=rental) for variant in product.variants
+        ],
+    }
+
+
+def _variant_json(variant: CatalogItem, available: int, *, rental: bool) -> dict[str, Any]:
+    return {
+        "sku": variant.sku,
+        "variantKey": variant.variant_key,
+        "attributes": dict(variant.attributes),
+        "image": image_url(variant.image),
+        "currency": variant.currency,
+        "unitAmount": variant.price_amount,
+        "depositAmount": variant.deposit_amount if rental else 0,
+        # A hint for lists; /api/inventory/availability has the numbers.
+        "availability": "in_stock" if available > 0 else "out",
+    }
