@@ -42,7 +42,7 @@ def configuration(*, level: str) -> dict[str, Any]:
         "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
         "root": {"handlers": ["stdout"], "level": level},
         "loggers": {
-            # The request line is django_structlog's; Django's own would repeat it.
+            # The request line is the front door's; Django's own would repeat it. Its errors carry the tracebacks.
             "django.request": {"level": "ERROR"},
             "django.server": {"level": "WARNING"},
             # Stripe's package logs request parameters at INFO: personal data.

@@ -95,7 +95,7 @@ def _bounded(raw: str) -> int:
 
 
 def _check_tree(value: Any, *, look_at_strings: bool) -> None:
-    """Bounds the depth. Only an escape can bring in NUL or half a surrogate pair, neither of which PostgreSQL stores."""
+    """Bounds the depth. Only an escape brings in NUL or half a surrogate pair, which PostgreSQL can't store."""
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH + 1):
         if look_at_strings:

@@ -1,1 +1,27 @@
-urlpatterns = []
+"""Every route of every host. Which host serves which is the front door's decision (tenants/allowlist.py)."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from config import health, metrics
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("metrics", metrics.expose, name="metrics"),
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("api/", include("inventory.api.urls")),
+    path("api/", include("commerce.api.urls")),
+    path("api/", include("checkout.api.urls")),
+    path("api/", include("webhooks.api.urls")),
+    # Last: the pages of a shop begin at its root.
+    path("", include("commerce.storefront.urls")),
+]
+
+handler400 = "config.problems.bad_request"
+handler403 = "config.problems.forbidden"
+handler404 = "config.problems.not_found"
+handler500 = "config.problems.server_error"

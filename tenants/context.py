@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import structlog
 from django.conf import settings
+from django.http import HttpRequest
 
 from tenants.errors import ShopRequired
 from tenants.models import Shop
@@ -40,6 +41,14 @@ def current_shop() -> ShopContext:
     shop = _current.get()
     if shop is None:
         raise ShopRequired("No shop has been established for this operation.")
+    return shop
+
+
+def shop_of(request: HttpRequest) -> ShopContext:
+    """The shop that the front door found for `request`; raises ShopRequired on a host that is no shop's."""
+    shop: ShopContext | None = getattr(request, "shop", None)
+    if shop is None:
+        raise ShopRequired("This host belongs to no shop.")
     return shop
 
 

@@ -67,6 +67,15 @@ class UnknownHost(HoldfastError):
     code = "unknown_host"
 
 
+class HostsUnavailable(HoldfastError):
+    """No recent copy of the host table, and PostgreSQL is away: fail closed."""
+
+    code = "inventory_unavailable"
+
+    def members(self) -> dict[str, Any]:
+        return {"retryAfterMs": 2_000}
+
+
 class TooLarge(HoldfastError):
     code = "too_large"
 

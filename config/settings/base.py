@@ -175,6 +175,8 @@ SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 CSRF_FAILURE_VIEW = "config.problems.csrf_failure"
 
+# Tasks carry the request id of the request that caused them (T7). The request line itself is the front door's.
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
 LOGGING = logs.configuration(level=choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")))
 
 # ---------------------------------------------------------------- Stripe
@@ -209,6 +211,8 @@ WEBHOOK_UNRESOLVED_RESPONSE = integer("WEBHOOK_UNRESOLVED_RESPONSE", 503, low=20
 # tenants may not import config: the front door finds the table of problems by name, and fails at boot if it can't.
 PROBLEM_ANSWER = "config.problems.answer_error"
 PLATFORM_HOSTS = names("PLATFORM_HOSTS")
+# Seconds after which an edited host row is in force on every process.
+HOST_MAP_SECONDS = 2.0
 PUBLIC_PORT = integer("HOLDFAST_PORT", 443, low=1, high=65535)
 PUBLIC_SCHEME = "https"
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

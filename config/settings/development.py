@@ -8,6 +8,8 @@ from config.settings.base import *  # noqa: F403
 ENVIRONMENT = "development"
 PUBLIC_SCHEME = "http"
 PUBLIC_PORT = integer("HOLDFAST_PORT", 8000, low=1, high=65535)
+# The seed's host rows name these too; without a seed the admin would be out of reach.
+PLATFORM_HOSTS = ("localhost", "127.0.0.1", *PLATFORM_HOSTS)  # noqa: F405
 # Over plain HTTP a browser would never send a Secure cookie back.
 SESSION_COOKIE_SECURE = False
 CSRF_COOKIE_SECURE = False

@@ -1,0 +1,102 @@
+"""Which routes exist on which kind of host (T5): the contract's table of endpoints, literally.
+
+A route that isn't here is 404 on every host, whatever the URL configuration says. Adding an endpoint means adding its
+row; a test walks the URL resolver and fails for a route without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+KIB = 1024
+
+
+class HostRole(StrEnum):
+    """What a host is for. All of a shop's hosts, canonical or not, serve the shop."""
+
+    SHOP = "shop"
+    HOOKS = "hooks"
+    PLATFORM = "platform"
+
+
+SHOP = frozenset({HostRole.SHOP})
+PLATFORM = frozenset({HostRole.PLATFORM})
+SHOP_AND_PLATFORM = SHOP | PLATFORM
+HOOKS_AND_SHOP = frozenset({HostRole.HOOKS, HostRole.SHOP})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row. `family` is the metrics' bounded name of the endpoint.
+
+    `settles`: stays open on a closed shop and an expired host, because money in flight outlives both.
+    `browsers`: unsafe methods must come from the host's own pages (or from no browser at all).
+    """
+
+    family: str
+    roles: frozenset[HostRole]
+    settles: bool = False
+    browsers: bool = False
+    max_bytes: int = 256 * KIB
+
+
+CART = Rule("cart", SHOP, browsers=True)
+CATALOG = Rule("catalog", SHOP, browsers=True)
+CHECKOUT = Rule("checkout", SHOP, browsers=True)
+CHECKOUT_SUMMARY = Rule("checkout", SHOP, settles=True, browsers=True)
+ORDER_STATUS = Rule("order_status", SHOP, settles=True, browsers=True)
+AVAILABILITY = Rule("availability", SHOP, browsers=True)
+VALIDATE = Rule("validate", SHOP_AND_PLATFORM, browsers=True)
+HOLDS = Rule("holds", SHOP_AND_PLATFORM, browsers=True)
+# Giving back and committing what is held is settlement; inventory itself refuses to extend for a closed shop.
+ONE_HOLD = Rule("holds", SHOP_AND_PLATFORM, settles=True, browsers=True)
+INVENTORY_HEALTH = Rule("inventory_health", SHOP_AND_PLATFORM, settles=True)
+WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, max_bytes=1024 * KIB)
+
+# Exactly this path under /api/.
+API: Mapping[str, Rule] = {
+    "cart": CART,
+    "catalog": CATALOG,
+    "capabilities": CATALOG,
+    "checkout-session": CHECKOUT,
+    "checkout/session": CHECKOUT,
+    "order-status": ORDER_STATUS,
+    "inventory/availability": AVAILABILITY,
+    "inventory/validate": VALIDATE,
+    "inventory/holds": HOLDS,
+    "inventory/health": INVENTORY_HEALTH,
+    "stripe-webhook": WEBHOOK,
+    "billing/webhook": WEBHOOK,
+}
+# Everything below this path under /api/.
+API_BELOW: Mapping[str, Rule] = {
+    "checkout-session/": CHECKOUT_SUMMARY,
+    "inventory/holds/": ONE_HOLD,
+}
+
+# Beyond /api/ the first segment decides; what isn't named here is a page of a shop. The admin's and the storefront's
+# forms carry Django's own CSRF token, so the origin rule is the API's alone.
+PAGES: Mapping[str, Rule] = {
+    "admin": Rule("admin", PLATFORM, max_bytes=1024 * KIB),
+    "metrics": Rule("metrics", PLATFORM),
+    "static": Rule("static", SHOP_AND_PLATFORM, settles=True),
+    "i18n": Rule("pages", SHOP_AND_PLATFORM),
+}
+STOREFRONT = Rule("pages", SHOP)
+
+ANY_HOST = frozenset({"/healthz", "/readyz"})
+"""Probes come by address, not by name."""
+
+UNKNOWN_FAMILY = "unknown"
+
+
+def rule_for(path: str) -> Rule | None:
+    """The row that governs `path`, or None where no host serves it."""
+    if path == "/api" or path.startswith("/api/"):
+        below = path[len("/api/") :]
+        if rule := API.get(below):
+            return rule
+        return next((rule for prefix, rule in API_BELOW.items() if below.startswith(prefix) and below != prefix), None)
+    return PAGES.get(path[1:].partition("/")[0], STOREFRONT)

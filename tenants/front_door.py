@@ -1,0 +1,202 @@
+"""The first thing that happens to a request: who asks, on which host, for which shop, and whether they may.
+
+Everything behind it can rely on: a request id, a normalised host, a role, the shop that the host belongs to and no
+other, no header that only we may send, a bounded body.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from tenants.allowlist import ANY_HOST, UNKNOWN_FAMILY, HostRole, Rule, rule_for
+from tenants.context import ShopContext, bind_shop, new_request_id
+from tenants.errors import Forbidden, HoldfastError, InvalidRequest, NotFound, ShopExpired, TooLarge, UnknownHost
+from tenants.hosts import HostEntry, for_request, host_map, normalise_host
+from tenants.metrics import HTTP_REQUESTS, HTTP_SECONDS, NO_SHOP
+from tenants.origin import DEFAULT_PORTS, SAFE_METHODS, from_elsewhere
+
+log = structlog.get_logger("holdfast.request")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+API_VERSION = "1"
+# Headers that mean something only between our own parts. From outside they are dropped, not refused: a client that
+# sends one gets what it would have got without.
+INTERNAL_HEADERS = ("HTTP_X_SHOP", "HTTP_X_FRONT_DOOR", "HTTP_X_HOLDFAST")
+DEFAULT_MAX_BYTES = 256 * 1024
+NOWHERE = "unknown.invalid"
+"""Stands in for a probe's unusable Host header, so that nothing behind the front door has to parse it."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is known of a request so far; refusals are counted and logged with as much of it as there is."""
+
+    request_id: str
+    started: float
+    family: str = UNKNOWN_FAMILY
+    role: str = ""
+    shop: ShopContext | None = None
+
+
+class FrontDoor:
+    """Middleware. Sets `request_id`, `host_role` and `shop` on the request and binds the shop while it is answered."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.answer: Callable[[HttpRequest, HoldfastError], HttpResponse] = import_string(settings.PROBLEM_ANSWER)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        visit = Visit(request_id=_request_id(request), started=time.perf_counter())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=visit.request_id)
+        _drop_internal_headers(request)
+        _publish(request, visit)
+        try:
+            refusal = self._admit(request, visit)
+            with bind_shop(visit.shop):
+                response = refusal or self.get_response(request)
+                response["X-Request-Id"] = visit.request_id
+                response["X-Api-Version"] = API_VERSION
+                _account(request, response, visit)
+        finally:
+            structlog.contextvars.clear_contextvars()
+        return response
+
+    def _admit(self, request: HttpRequest, visit: Visit) -> HttpResponse | None:
+        """None to let the request through, else the answer that ends it here."""
+        try:
+            return self._inspect(request, visit)
+        except HoldfastError as error:
+            return self.answer(request, error)
+        finally:
+            _publish(request, visit)
+
+    def _inspect(self, request: HttpRequest, visit: Visit) -> HttpResponse | None:
+        rule = rule_for(request.path_info)
+        if request.path_info in ANY_HOST:
+            visit.family = "health"
+            _use_host(request, normalise_host(request.META.get("HTTP_HOST", "")) or (NOWHERE, None))
+            bound_body(request, DEFAULT_MAX_BYTES)
+            return None
+        entry, port = _find_host(request)
+        visit.role = entry.role
+        visit.shop = for_request(entry, visit.request_id)
+        if entry.role is HostRole.PLATFORM and request.path_info == "/":
+            return HttpResponseRedirect("/admin/")
+        if rule is None or entry.role not in rule.roles:
+            raise NotFound("There is nothing at this address.")
+        visit.family = rule.family
+        bound_body(request, rule.max_bytes)
+        _refuse_closed(request, rule, entry)
+        _refuse_foreign(request, rule, entry.hostname, port)
+        return None
+
+
+def _request_id(request: HttpRequest) -> str:
+    """The caller's id when it is well-formed, else a new one; behind this line there is one id, whoever reads it."""
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    request_id = given if REQUEST_ID.match(given) else new_request_id()
+    request.META["HTTP_X_REQUEST_ID"] = request_id
+    return request_id
+
+
+def _drop_internal_headers(request: HttpRequest) -> None:
+    for name in [name for name in request.META if name.startswith(INTERNAL_HEADERS)]:
+        del request.META[name]
+    request.__dict__.pop("headers", None)  # Django caches its view of META
+
+
+def _publish(request: HttpRequest, visit: Visit) -> None:
+    vars(request).update(request_id=visit.request_id, host_role=visit.role, shop=visit.shop)
+
+
+def _use_host(request: HttpRequest, host: tuple[str, int | None]) -> None:
+    name, port = host
+    request.META["HTTP_HOST"] = name if port is None else f"{name}:{port}"
+
+
+def _find_host(request: HttpRequest) -> tuple[HostEntry, int | None]:
+    """The entry of the request's host. Raises UnknownHost, also for what can't be a host name."""
+    host = normalise_host(request.META.get("HTTP_HOST", ""))
+    _use_host(request, host or (NOWHERE, None))
+    entry = host_map.find(host[0]) if host else None
+    if host is None or entry is None:
+        raise UnknownHost("This host name is not served here.")
+    return entry, host[1]
+
+
+def _refuse_closed(request: HttpRequest, rule: Rule, entry: HostEntry) -> None:
+    """Raises ShopExpired for new business on a host or for a shop that is closed to it.
+
+    Pages of a closed shop stay up while its host does: a customer who has just paid comes back to one.
+    """
+    if entry.shop is None or rule.settles:
+        return
+    if entry.closed(timezone.now()):
+        raise ShopExpired("This address no longer takes orders.")
+    if not entry.shop.open_for_business and request.path_info.startswith("/api/"):
+        raise ShopExpired("This shop no longer takes orders.")
+
+
+def _refuse_foreign(request: HttpRequest, rule: Rule, hostname: str, port: int | None) -> None:
+    """Raises Forbidden when another site's page made a browser send an unsafe request."""
+    if not rule.browsers or request.method in SAFE_METHODS:
+        return
+    scheme = settings.PUBLIC_SCHEME
+    if from_elsewhere(
+        origin=request.META.get("HTTP_ORIGIN"),
+        fetch_site=request.META.get("HTTP_SEC_FETCH_SITE"),
+        scheme=scheme,
+        hostname=hostname,
+        # A proxy may forward the host with or without the public port.
+        ports={port or DEFAULT_PORTS[scheme], settings.PUBLIC_PORT},
+    ):
+        raise Forbidden("The request came from another site.")
+
+
+def bound_body(request: HttpRequest, limit: int) -> None:
+    """Raises TooLarge for a body over `limit` bytes, before anything reads it.
+
+    A chunked body has no length to look at and Django would take it for empty: it is read here, up to the limit.
+    """
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if length:
+        if not length.isascii() or not length.isdigit():
+            raise InvalidRequest("Content-Length is not a number.")
+        if len(length) > 12 or int(length) > limit:
+            raise TooLarge(f"The request body is over {limit} bytes.")
+    elif "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        body = request.META["wsgi.input"].read(limit + 1)
+        if len(body) > limit:
+            raise TooLarge(f"The request body is over {limit} bytes.")
+        request.META["CONTENT_LENGTH"] = str(len(body))
+        vars(request)["_stream"] = BytesIO(body)
+
+
+def _account(request: HttpRequest, response: HttpResponse, visit: Visit) -> None:
+    """One line and one observation per request. The path goes without its query: a session id opens an order."""
+    seconds = time.perf_counter() - visit.started
+    shop_id = visit.shop.shop_id if visit.shop else NO_SHOP
+    status = response.status_code
+    HTTP_REQUESTS.labels(shop_id, visit.family, str(status)).inc()
+    HTTP_SECONDS.labels(shop_id, visit.family).observe(seconds)
+    write = log.debug if visit.family in {"health", "metrics", "static"} and status < 500 else log.info
+    write(
+        "request",
+        method=request.method,
+        path=request.path,
+        family=visit.family,
+        role=visit.role,
+        status=status,
+        ms=round(seconds * 1000, 1),
+    )
