@@ -40,7 +40,7 @@ class Hold(models.Model):
         CHECKOUT = "checkout", "Checkout"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     held_for = models.CharField(max_length=8, choices=HeldFor, default=HeldFor.DIRECT)
     idempotency_key = models.CharField(max_length=255, db_collation="C")
@@ -52,6 +52,7 @@ class Hold(models.Model):
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     finish_reason = models.CharField(max_length=200, blank=True, default="")
+    finished_by = models.CharField(max_length=160, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
 
     objects = HoldQuerySet.as_manager()
@@ -60,6 +61,7 @@ class Hold(models.Model):
         ordering = ("-created_at",)
         constraints = (
             models.UniqueConstraint(name="hold_one_per_key", fields=["shop", "active_idempotency_key"]),
+            models.UniqueConstraint(name="hold_shop_and_id", fields=["shop", "id"]),  # what its items refer to
             models.CheckConstraint(
                 name="hold_key_while_it_counts",
                 condition=Q(status__in=["active", "committed"], active_idempotency_key__isnull=False)
@@ -74,8 +76,8 @@ class Hold(models.Model):
             models.CheckConstraint(name="hold_held_for_known", condition=Q(held_for__in=["direct", "checkout"])),
         )
         indexes = (
-            # reader: the reaper, which asks per kind and for the oldest first
-            models.Index(name="hold_overdue", fields=["held_for", "expires_at"], condition=Q(status="active")),
+            # readers: the reaper (per kind and shop, the oldest first) and who holds a row now
+            models.Index(name="hold_overdue", fields=["held_for", "shop", "expires_at"], condition=Q(status="active")),
             models.Index(name="hold_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
         )
 
@@ -84,11 +86,15 @@ class Hold(models.Model):
 
 
 class HoldItem(models.Model):
-    """Units of one stock row in one hold. The row's `held` is the sum of its active items (verify_stock proves it)."""
+    """Units of one stock row in one hold. The row's `held` is the sum of its active items (verify_stock proves it).
 
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
-    hold = models.ForeignKey(Hold, on_delete=models.CASCADE, related_name="items")
-    stock_row = models.ForeignKey(StockRow, on_delete=models.PROTECT, related_name="hold_items")
+    One index, on (hold, stock row): every item is written while a customer waits, and whoever asks for a row's items
+    asks for those of active holds, which `hold_overdue` finds. The reference to the hold is (shop, hold), made in 0002.
+    """
+
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    hold = models.ForeignKey(Hold, on_delete=models.CASCADE, related_name="items", db_index=False, db_constraint=False)
+    stock_row = models.ForeignKey(StockRow, on_delete=models.PROTECT, related_name="hold_items", db_index=False)
     quantity = models.PositiveIntegerField()
 
     class Meta:

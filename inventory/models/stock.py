@@ -26,7 +26,7 @@ class StockOwner(models.Model):
 class StockRow(models.Model):
     """Units of one variant. Oversell is not prevented by careful code: it is not representable."""
 
-    owner = models.ForeignKey(StockOwner, on_delete=models.PROTECT, related_name="rows")
+    owner = models.ForeignKey(StockOwner, on_delete=models.PROTECT, related_name="rows", db_index=False)
     sku = models.CharField(max_length=64, db_collation="C")
     variant_key = models.CharField(max_length=255, db_collation="C")
     on_hand = models.IntegerField(default=0)
@@ -54,7 +54,10 @@ class StockRow(models.Model):
 
 
 class StockMovement(models.Model):
-    """One change of `on_hand`. Append-only: the database refuses update, delete and truncate."""
+    """One change of `on_hand`. Append-only: the database refuses update, delete and truncate.
+
+    The reference to the row is (owner, stock row), made in 0002.
+    """
 
     class Reason(models.TextChoices):
         OPENING = "opening", "Opening stock"
@@ -64,8 +67,12 @@ class StockMovement(models.Model):
         SALE = "sale", "Sale"
         RETURN = "return", "Return"
 
-    owner = models.ForeignKey(StockOwner, on_delete=models.PROTECT, related_name="+")
-    stock_row = models.ForeignKey(StockRow, on_delete=models.PROTECT, related_name="movements")
+    owner = models.ForeignKey(
+        StockOwner, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    stock_row = models.ForeignKey(
+        StockRow, on_delete=models.PROTECT, related_name="movements", db_index=False, db_constraint=False
+    )
     delta = models.IntegerField()
     on_hand_after = models.IntegerField()
     reason = models.CharField(max_length=12, choices=Reason)
@@ -79,11 +86,15 @@ class StockMovement(models.Model):
         ordering = ("-id",)
         constraints = (
             models.CheckConstraint(name="movement_moves_something", condition=~Q(delta=0)),
+            models.CheckConstraint(
+                name="movement_reason_known",
+                condition=Q(reason__in=["opening", "receipt", "adjustment", "recount", "sale", "return"]),
+            ),
             models.CheckConstraint(name="movement_leaves_no_debt", condition=Q(on_hand_after__gte=0)),
         )
         indexes = (
             models.Index(name="movement_by_row", fields=["stock_row", "-id"]),  # reader: a row's history
-            models.Index(name="movement_by_reference", fields=["owner", "reference"]),  # reader: what a hold or order took
+            models.Index(name="movement_by_reference", fields=["owner", "reference"]),  # reader: what a hold took
         )
 
     def __str__(self) -> str:

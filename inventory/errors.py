@@ -1,0 +1,131 @@
+"""Errors of the inventory, by the contract's codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tenants.errors import HoldfastError, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A line that can't be met. `available` is 0 for a variant that has no stock row."""
+
+    sku: str
+    variant_key: str
+    requested: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An active hold on a stock row: who holds how much of it until when."""
+
+    hold_id: UUID
+    shop_id: str
+    held_for: str
+    quantity: int
+    expires_at: datetime
+
+
+class InsufficientStock(HoldfastError):
+    """At least one line can't be met; nothing was taken or held. `items` are the short lines."""
+
+    code = "inventory_insufficient"
+
+    def __init__(self, items: Sequence[Shortage]) -> None:
+        super().__init__("There is not enough stock.")
+        self.items = tuple(items)
+
+    def members(self) -> dict[str, Any]:
+        return {
+            "items": [
+                {
+                    "sku": item.sku,
+                    "variantKey": item.variant_key,
+                    "requested": item.requested,
+                    "available": item.available,
+                }
+                for item in self.items
+            ]
+        }
+
+
+class InventoryBusy(HoldfastError):
+    """The stock is locked by others for longer than a caller should wait; nothing has happened. Milliseconds."""
+
+    code = "inventory_busy"
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__("Many customers want this at the moment. Please try again.")
+        self.retry_after_ms = retry_after_ms
+
+    def members(self) -> dict[str, Any]:
+        return {"retryAfterMs": self.retry_after_ms, "retryAfter": self.retry_after_ms}
+
+
+class HoldKeyConflict(HoldfastError):
+    """The key belongs to a hold with other lines."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was used for a different hold.")
+
+
+class HoldNotFound(NotFound):
+    """No such hold, or another shop's."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such hold.")
+
+
+class HoldNotActive(HoldfastError):
+    """The hold has ended in another way than the one asked for."""
+
+    code = "hold_not_active"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The hold is {status}.")
+        self.status = status
+
+    def members(self) -> dict[str, Any]:
+        return {"holdStatus": self.status}
+
+
+class HoldInCheckout(HoldfastError):
+    """A checkout owns the hold: it ends with its payment session and in no other way."""
+
+    code = "hold_in_checkout"
+
+    def __init__(self, detail: str = "A checkout owns this hold; cancel the checkout instead.") -> None:
+        super().__init__(detail)
+
+
+class StockHeld(HoldfastError):
+    """The change would leave fewer units on hand than are held. `holders` are the holds that stand in its way."""
+
+    code = "wrong_state"
+
+    def __init__(self, *, on_hand: int, held: int, holders: Sequence[Holder]) -> None:
+        super().__init__(f"{held} of {on_hand} units are held; at most {on_hand - held} can be taken away.")
+        self.on_hand, self.held, self.holders = on_hand, held, tuple(holders)
+
+    def members(self) -> dict[str, Any]:
+        return {
+            "onHand": self.on_hand,
+            "held": self.held,
+            "available": self.on_hand - self.held,
+            "holders": [
+                {
+                    "holdId": str(holder.hold_id),
+                    "quantity": holder.quantity,
+                    "expiresAt": holder.expires_at.isoformat().replace("+00:00", "Z"),
+                }
+                for holder in self.holders
+            ],
+        }

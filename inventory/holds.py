@@ -1,0 +1,366 @@
+"""Holds: placing, ending and extending them. The rules that must hold whoever writes are in the database (0002, 0003).
+
+`…_within` verbs are bare: they join the caller's transaction. The others own theirs and are refused inside one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from inventory import metrics
+from inventory.errors import HoldKeyConflict, HoldNotActive, HoldNotFound, InsufficientStock, Shortage
+from inventory.locks import bound_lock_waits, busy, lock_hold
+from inventory.locks import busy_on_lock_timeout as busy_on_lock_timeout
+from inventory.models import Hold
+from inventory.release_guard import release_guard
+from tenants.audit import Actor, record_audit
+from tenants.errors import InvalidRequest
+
+MIN_TTL_SECONDS: Final = 60
+MAX_TTL_SECONDS: Final = 3600
+MAX_LINES: Final = 100
+MAX_QUANTITY: Final = 1_000_000
+# A waiting customer pays for these two: sessions of others to end first, and the seconds it may take.
+FREE_AT_MOST: Final = 5
+FREE_WITHIN_SECONDS: Final = 2.0
+TIME_WAS_UP: Final = "time was up"
+
+Outcome = Literal["committed", "released", "expired"]
+
+_PLACE: Final = (
+    "SELECT o_answer, o_hold, o_status, o_expires_at, o_available, o_waited_seconds FROM inventory_hold_place("
+    "%s, %s::uuid, %s, %s, %s::text[], %s::integer[], %s, %s, %s::timestamptz, %s, %s)"
+)
+_FINISH: Final = "SELECT o_hold, o_shop FROM inventory_holds_finish(%s::uuid[], %s, %s, %s, %s::timestamptz, %s, %s)"
+_OVERDUE: Final = """
+    SELECT h.id FROM inventory_hold h
+    WHERE h.shop_id = %s AND h.status = 'active' AND h.held_for = %s AND h.expires_at <= %s
+      AND EXISTS (SELECT 1 FROM inventory_holditem i JOIN inventory_stockrow s ON s.id = i.stock_row_id
+                  WHERE i.hold_id = h.id AND s.owner_id = %s AND s.variant_key = ANY (%s::text[]))
+    ORDER BY h.expires_at LIMIT %s
+"""
+_MAKING_ROOM: Final = Actor("system", "making-room")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Units of one variant. `variant_key` is the canonical key (inventory/variants.py), which names the SKU too."""
+
+    sku: str
+    variant_key: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedHold:
+    """The hold that a key has. `idempotent_hit`: it was there before, and no stock was moved."""
+
+    hold_id: UUID
+    status: str
+    expires_at: datetime
+    idempotent_hit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoldState:
+    """A hold after a verb. `changed` is false when the verb found it done already."""
+
+    hold_id: UUID
+    status: str
+    expires_at: datetime
+    changed: bool
+
+
+def combined(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """One line per variant in order of key, duplicates summed.
+
+    Raises InvalidRequest on no lines or more than 100, and on quantities that aren't integers from 1 to 1,000,000.
+    """
+    totals: dict[str, Line] = {}
+    for position, line in enumerate(lines):
+        quantity: object = line.quantity
+        if type(quantity) is not int or not 1 <= quantity <= MAX_QUANTITY:
+            raise InvalidRequest(
+                "A quantity is a whole number.", {f"items[{position}].quantity": [f"From 1 to {MAX_QUANTITY:,}."]}
+            )
+        known = totals.get(line.variant_key)
+        total = quantity + (known.quantity if known else 0)
+        if position >= MAX_LINES or total > MAX_QUANTITY:
+            raise InvalidRequest(f"At most {MAX_LINES} lines, and {MAX_QUANTITY:,} units of one variant.")
+        totals[_text(line.variant_key, "variantKey")] = Line(line.sku, line.variant_key, total)
+    if not totals:
+        raise InvalidRequest("There are no lines.", {"items": ["At least one."]})
+    return tuple(totals[key] for key in sorted(totals))
+
+
+def lines_digest(lines: Iterable[Line]) -> str:
+    """SHA-256 of what is asked for, whatever the order and however often a variant is named. Raises InvalidRequest."""
+    return _digest(combined(lines))
+
+
+def place_hold_within(
+    *,
+    shop_id: str,
+    hold_id: UUID,
+    key: str,
+    lines: Sequence[Line],
+    ttl_seconds: int,
+    held_for: str,
+    now: datetime,
+    request_id: str = "",
+) -> PlacedHold:
+    """Holds all lines or none, under `key`; a repeat finds the hold it made. One round trip.
+
+    Joins the caller's transaction, and bounds every lock wait in the rest of it. Raises InvalidRequest,
+    InsufficientStock, HoldKeyConflict and InventoryBusy with nothing written; leave the transaction then, as its locks
+    on the stock remain. Waiting too long is an OperationalError: see busy_on_lock_timeout.
+    """
+    answer = _placed(
+        shop_id=shop_id,
+        hold_id=hold_id,
+        key=_text(key, "idempotencyKey"),
+        wanted=combined(lines),
+        ttl_seconds=_ttl(ttl_seconds),
+        held_for=held_for,
+        now=now,
+        request_id=request_id,
+    )
+    counter = metrics.HOLDS_REPEATED if answer.idempotent_hit else metrics.HOLDS_CREATED
+    transaction.on_commit(partial(counter.labels(shop_id).inc))
+    return answer
+
+
+def place_hold(
+    *,
+    shop_id: str,
+    key: str,
+    lines: Sequence[Line],
+    ttl_seconds: int,
+    acting: Actor,
+    held_for: str = "direct",
+    now: datetime | None = None,
+) -> PlacedHold:
+    """Holds all lines or none, under `key`; a repeat finds the hold it made, and revives it when it was overdue.
+
+    One round trip when there is stock. When there isn't, overdue holds on the short variants are given back first. The
+    hold's row is its record; a placement by staff is audited as well. Raises InvalidRequest, InsufficientStock,
+    HoldKeyConflict and InventoryBusy.
+    """
+    _refuse_transaction("place_hold")
+    wish = {"shop_id": shop_id, "key": key, "lines": lines, "ttl_seconds": ttl_seconds, "held_for": held_for}
+    started = now or timezone.now()
+    try:
+        return _place_and_audit(acting=acting, now=started, **wish)
+    except InsufficientStock as shortage:
+        short = [item.variant_key for item in shortage.items]
+        if not free_overdue(shop_id=shop_id, variant_keys=short, now=started):
+            raise
+        return _place_and_audit(acting=acting, now=now or timezone.now(), **wish)
+
+
+def free_overdue(*, shop_id: str, variant_keys: Sequence[str], now: datetime) -> int:
+    """Gives back overdue holds on these variants, because a customer waits for them; answers how many.
+
+    Direct holds end in a transaction of their own; at most five that checkouts own are tried through the release guard,
+    within two seconds.
+    """
+    _refuse_transaction("free_overdue")
+    keys = list(variant_keys)
+    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(f"{_OVERDUE} FOR UPDATE OF h SKIP LOCKED", [shop_id, "direct", now, shop_id, keys, 100])
+        direct = [row[0] for row in cursor.fetchall()]
+        freed = len(
+            finish_holds_within(hold_ids=direct, outcome="expired", reason=TIME_WAS_UP, acting=_MAKING_ROOM, now=now)
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(_OVERDUE, [shop_id, "checkout", now, shop_id, keys, FREE_AT_MOST])
+        owned = [row[0] for row in cursor.fetchall()]
+    if owned:
+        freed += release_guard().free_overdue(shop_id=shop_id, hold_ids=owned, within_seconds=FREE_WITHIN_SECONDS)
+    return freed
+
+
+def finish_holds_within(
+    *, hold_ids: Iterable[UUID], outcome: Outcome, reason: str, acting: Actor, now: datetime
+) -> set[UUID]:
+    """Ends those of the holds that are active, in the caller's transaction; answers which those were. One round trip.
+
+    `committed` turns the units into sales, one movement each with the hold as its reference; the others give them back.
+    The hold keeps who ended it, when and why. Asks no guard: whoever calls this has the right to.
+    """
+    ids = list(hold_ids)
+    if not ids:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FINISH,
+            [ids, outcome, reason[:200], str(acting), now, bound_request_id(), settings.INVENTORY_LOCK_TIMEOUT_MS],
+        )
+        finished: list[tuple[UUID, str]] = cursor.fetchall()
+    for _, shop_id in finished:
+        transaction.on_commit(partial(metrics.FINISHED[outcome].labels(shop_id).inc))
+    return {hold_id for hold_id, _ in finished}
+
+
+def release_hold(*, shop_id: str, hold_id: UUID, reason: str, acting: Actor, now: datetime | None = None) -> HoldState:
+    """Gives the units back. A released hold stays released (`changed` false).
+
+    Raises HoldNotFound, HoldNotActive when it ended otherwise, HoldInCheckout when a checkout owns it, InventoryBusy.
+    """
+    return _finish(shop_id=shop_id, hold_id=hold_id, outcome="released", reason=reason, acting=acting, now=now)
+
+
+def commit_hold(*, shop_id: str, hold_id: UUID, reason: str, acting: Actor, now: datetime | None = None) -> HoldState:
+    """Turns the hold into a sale: its units leave the stock. A committed hold stays committed (`changed` false).
+
+    Raises HoldNotFound, HoldNotActive when it ended otherwise, HoldInCheckout when a checkout owns it, InventoryBusy.
+    """
+    return _finish(shop_id=shop_id, hold_id=hold_id, outcome="committed", reason=reason, acting=acting, now=now)
+
+
+def extend_hold(
+    *, shop_id: str, hold_id: UUID, ttl_seconds: int, acting: Actor, reason: str = "", now: datetime | None = None
+) -> HoldState:
+    """Lets the hold live `ttl_seconds` from now, 60 to 3,600; an overdue one that is still active lives again.
+
+    Raises InvalidRequest, HoldNotFound, HoldNotActive, InventoryBusy, and HoldInCheckout when its session ends earlier.
+    """
+    at = now or timezone.now()
+    until = at + timedelta(seconds=_ttl(ttl_seconds))
+    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+        bound_lock_waits()
+        release_guard().refuse_extend(shop_id=shop_id, hold_id=hold_id, until=until)
+        hold = lock_hold(shop_id=shop_id, hold_id=hold_id)
+        if hold.status != Hold.Status.ACTIVE:
+            raise HoldNotActive(hold.status)
+        changed = until != hold.expires_at
+        hold.expires_at, hold.ttl_seconds = until, ttl_seconds
+        hold.save(update_fields=["expires_at", "ttl_seconds"])
+        _audit(shop_id, acting, "hold.extended", hold_id, reason, {"until": until.isoformat()})
+    return HoldState(hold_id, hold.status, until, changed)
+
+
+def bound_request_id() -> str:
+    """The id of the request that this work belongs to; empty outside one."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+def _finish(
+    *, shop_id: str, hold_id: UUID, outcome: Outcome, reason: str, acting: Actor, now: datetime | None
+) -> HoldState:
+    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+        bound_lock_waits()
+        seen = Hold.objects.for_shop(shop_id).filter(pk=hold_id).first()
+        if seen is None:
+            raise HoldNotFound
+        if seen.status == Hold.Status.ACTIVE:
+            # The guard locks what stands before a hold in the lock order, so it is asked before the hold is locked.
+            release_guard().refuse_finish(shop_id=shop_id, hold_id=hold_id, held_for=seen.held_for)
+        hold = lock_hold(shop_id=shop_id, hold_id=hold_id)
+        if hold.status != Hold.Status.ACTIVE:
+            if hold.status != outcome:
+                raise HoldNotActive(hold.status)
+            return HoldState(hold_id, hold.status, hold.expires_at, changed=False)
+        at = now or timezone.now()
+        finish_holds_within(hold_ids=[hold_id], outcome=outcome, reason=reason, acting=acting, now=at)
+        _audit(shop_id, acting, f"hold.{outcome}", hold_id, reason, {})
+    return HoldState(hold_id, outcome, hold.expires_at, changed=True)
+
+
+def _place_and_audit(*, now: datetime, acting: Actor, **wish: Any) -> PlacedHold:
+    wish["request_id"] = bound_request_id()
+    with busy_on_lock_timeout(shop_id=wish["shop_id"]):
+        if acting.kind != "staff":
+            return place_hold_within(hold_id=uuid7(), now=now, **wish)
+        with transaction.atomic(durable=True):
+            placed = place_hold_within(hold_id=uuid7(), now=now, **wish)
+            if not placed.idempotent_hit:
+                _audit(wish["shop_id"], acting, "hold.placed", placed.hold_id, "", {})
+    return placed
+
+
+def _placed(
+    *,
+    shop_id: str,
+    hold_id: UUID,
+    key: str,
+    wanted: tuple[Line, ...],
+    ttl_seconds: int,
+    held_for: str,
+    now: datetime,
+    request_id: str,
+) -> PlacedHold:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PLACE,
+            [
+                shop_id, hold_id, key, _digest(wanted), [line.variant_key for line in wanted],
+                [line.quantity for line in wanted], held_for, ttl_seconds, now, request_id[:64],
+                settings.INVENTORY_LOCK_TIMEOUT_MS,
+            ],
+        )  # fmt: skip
+        answer, placed, status, expires_at, available, waited = cursor.fetchone()
+    if waited is not None:
+        metrics.LOCK_WAIT.labels(shop_id).observe(waited)
+    if answer == "insufficient":
+        raise InsufficientStock(_shortages(wanted, json.loads(available)))
+    if answer == "conflict":
+        raise HoldKeyConflict
+    if answer == "busy":
+        raise busy(shop_id=shop_id)
+    return PlacedHold(placed, status, expires_at, idempotent_hit=answer != "created")
+
+
+def _shortages(wanted: Iterable[Line], available: Mapping[str, int]) -> list[Shortage]:
+    """The lines that can't be met."""
+    return [
+        Shortage(line.sku, line.variant_key, line.quantity, available.get(line.variant_key, 0))
+        for line in wanted
+        if available.get(line.variant_key, 0) < line.quantity
+    ]
+
+
+def _digest(wanted: Iterable[Line]) -> str:
+    return hashlib.sha256(json.dumps([[line.variant_key, line.quantity] for line in wanted]).encode()).hexdigest()
+
+
+def _ttl(seconds: object) -> int:
+    if type(seconds) is not int or not MIN_TTL_SECONDS <= seconds <= MAX_TTL_SECONDS:
+        raise InvalidRequest(
+            "A hold's time to live is out of bounds.",
+            {"ttlSeconds": [f"A whole number from {MIN_TTL_SECONDS} to {MAX_TTL_SECONDS}."]},
+        )
+    return seconds
+
+
+def _text(value: str, field: str) -> str:
+    """What the database can store: PostgreSQL has no NUL, UTF-8 no lone surrogates."""
+    storable = "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    if not storable or not 1 <= len(value) <= 255:
+        raise InvalidRequest("A key is 1 to 255 characters of text.", {field: ["Not a usable key."]})
+    return value
+
+
+def _refuse_transaction(verb: str) -> None:
+    """Durable means what it says: an answer must not be undone by a caller's rollback."""
+    if connection.in_atomic_block and not getattr(connection.atomic_blocks[-1], "_from_testcase", False):
+        raise RuntimeError(f"{verb} owns its transaction and can't join another; see place_hold_within.")
+
+
+def _audit(shop_id: str, acting: Actor, action: str, hold_id: UUID, reason: str, data: dict[str, str]) -> None:
+    record_audit(
+        shop_id=shop_id, acting=acting, action=action, object_type="hold", object_id=hold_id, reason=reason, data=data
+    )
