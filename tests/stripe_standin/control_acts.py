@@ -1,0 +1,177 @@
+"""What the control surface does to one session, refund or event, as customer, bank or Stripe's staff would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import cards, checkout, refunds, sessions
+from .checkout import Paid, Payment
+from .engine import Engine
+from .errors import Json, missing_object
+from .options import BadControl
+from .page_flow import answer_challenge, await_shop, pay
+from .store import Record
+from .unit import Caller, Unit
+
+Act = Callable[[Json], Json]
+PAY_MEMBERS = {
+    "card", "email", "name", "phone", "address", "shipping", "shippingRate", "method", "threeDS", "settle", "wait",
+}  # fmt: skip
+TEXTS = ("card", "email", "name", "phone", "shippingRate")
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    engine: Engine
+
+    def session(self, session_id: str, verb: str) -> Act | None:
+        verbs: dict[str, Callable[[Record, Json], Json]] = {
+            "pay": self._pay,
+            "challenge": self._challenge,
+            "settle_async": self._settle,
+            "expire": self._expire,
+            "late_pay": self._late_pay,
+        }
+        act = verbs.get(verb)
+        return (lambda sent: act(self._find("checkout.session", session_id), sent)) if act else None
+
+    def refund(self, refund_id: str, verb: str) -> Act | None:
+        verbs: dict[str, Callable[[Record, Json], Json]] = {"fail": self._fail_refund, "succeed": self._succeed_refund}
+        act = verbs.get(verb)
+        return (lambda sent: act(self._find("refund", refund_id), sent)) if act else None
+
+    def redeliver(self, event_id: str) -> Act:
+        return lambda sent: {"deliveries": self.engine.queue.redeliver(self._find("event", event_id))}
+
+    def _find(self, kind: str, object_id: str) -> Record:
+        with self.engine.lock:
+            self.engine.lapse_due()
+            record = self.engine.store.find(kind, object_id)
+        if record is None:
+            raise missing_object(kind, object_id)
+        return record
+
+    # Sessions
+
+    def _pay(self, session: Record, sent: Json) -> Json:
+        """Fill in and submit the page; then, if asked, answer 3-D Secure or settle the debit."""
+        payment, answer, settle, wait = read_payment(sent)
+        ran = pay(self.engine, session, payment)
+        if ran.value.state == "challenge" and answer in ("approve", "fail"):
+            intent = self._intent_of(session)
+            ran = answer_challenge(self.engine, intent, approved=answer == "approve", late=False)
+        if wait and ran.value.done:
+            await_shop(self.engine, ran)
+        if settle and ran.value.state == "complete":
+            self._settle_intent(self._intent_of(session), succeeded=settle == "succeed")
+        return self._shown(session, ran.value)
+
+    def _challenge(self, session: Record, sent: Json) -> Json:
+        """The customer comes back to a challenge that was left open."""
+        outcome = _choice(sent, "outcome", ("approve", "fail"))
+        ran = answer_challenge(self.engine, self._intent_of(session), approved=outcome == "approve", late=False)
+        if ran.value.done:
+            await_shop(self.engine, ran)
+        return self._shown(session, ran.value)
+
+    def _late_pay(self, session: Record, sent: Json) -> Json:
+        """The bank approves the challenge of a session that expired meanwhile, and the money arrives all the same."""
+        if session.body["status"] != "expired":
+            raise BadControl(f"the session is {session.body['status']}, a late payment needs an expired one")
+        intent = self._intent_of(session)
+        if intent.body["status"] != "requires_action":
+            raise BadControl("no 3-D Secure challenge was in flight: pay with card 4000002760003184 and "
+                             'threeDS "abandon" before the session expires')  # fmt: skip
+        ran = answer_challenge(self.engine, intent, approved=True, late=True)
+        await_shop(self.engine, ran)
+        return self._shown(session, ran.value)
+
+    def _settle(self, session: Record, sent: Json) -> Json:
+        outcome = _choice(sent, "outcome", ("succeeded", "failed"))
+        if not self._settle_intent(self._intent_of(session), succeeded=outcome == "succeeded"):
+            raise BadControl("the session has no payment in processing")
+        return self._shown(session, Paid("complete"))
+
+    def _expire(self, session: Record, sent: Json) -> Json:
+        """As the clock would, or the API call: the same 400 when the session isn't open."""
+        self.engine.run(Caller.owner_of(session), lambda unit: sessions.expire(unit, {}, session.id))
+        return self._shown(session, Paid("expired"))
+
+    def _settle_intent(self, intent: Record, *, succeeded: bool) -> bool:
+        def work(unit: Unit) -> bool:
+            return checkout.settle_debit(unit, unit.need("payment_intent", intent.id), succeeded=succeeded)
+
+        return self.engine.run(Caller.owner_of(intent), work).value
+
+    def _intent_of(self, session: Record) -> Record:
+        intent_id = self._find("checkout.session", session.id).body["payment_intent"]
+        if intent_id is None:
+            raise BadControl("nobody has tried to pay this session yet")
+        return self._find("payment_intent", intent_id)
+
+    def _shown(self, session: Record, paid: Paid) -> Json:
+        current = self._find("checkout.session", session.id)
+        intent_id = current.body["payment_intent"]
+        return {
+            "state": paid.state,
+            "code": paid.code,
+            "message": paid.message,
+            "redirectUrl": checkout.return_url(current) if current.body["status"] == "complete" else None,
+            "session": current.body,
+            "paymentIntent": self._find("payment_intent", intent_id).body if intent_id else None,
+        }
+
+    # Refunds
+
+    def _fail_refund(self, refund: Record, sent: Json) -> Json:
+        reason = sent.get("reason", "lost_or_stolen_card")
+        if not isinstance(reason, str):
+            raise BadControl("reason must be a text")
+        return self._on_refund(refund, lambda unit, found: refunds.fail(unit, found, reason))
+
+    def _succeed_refund(self, refund: Record, sent: Json) -> Json:
+        return self._on_refund(refund, refunds.succeed)
+
+    def _on_refund(self, refund: Record, act: Callable[[Unit, Record], bool]) -> Json:
+        ran = self.engine.run(Caller.owner_of(refund), lambda unit: act(unit, unit.need("refund", refund.id)))
+        if not ran.value:
+            raise BadControl(f"the refund is {refund.body['status']} already")
+        return {"refund": self._find("refund", refund.id).body}
+
+
+def read_payment(sent: Json) -> tuple[Payment, str | None, str | None, bool]:
+    """The payment, the answer to 3-D Secure, how a debit settles, and whether to wait for the shop."""
+    unknown = set(sent) - PAY_MEMBERS
+    if unknown:
+        raise BadControl(f"unknown member {', '.join(sorted(unknown))}; there are {', '.join(sorted(PAY_MEMBERS))}")
+    for name in TEXTS:
+        if not isinstance(sent.get(name, ""), str):
+            raise BadControl(f"{name} must be a text")
+    for name in ("address", "shipping"):
+        if not isinstance(sent.get(name, {}), dict):
+            raise BadControl(f"{name} must be a JSON object")
+    wait = sent.get("wait", True)
+    if not isinstance(wait, bool):
+        raise BadControl("wait must be true or false")
+    method = _choice(sent, "method", (checkout.CARD, checkout.BANK_DEBIT), default=checkout.CARD)
+    answer = _choice(sent, "threeDS", ("approve", "fail", "abandon"), default="abandon")
+    settle = _choice(sent, "settle", ("succeed", "fail"), default="") or None
+    payment = Payment(
+        method=method,
+        card=cards.digits(sent.get("card", "4242424242424242")),
+        email=sent.get("email", "buyer@example.com"),
+        name=sent.get("name", "Robin Example"),
+        phone=sent.get("phone"),
+        address=sent.get("address", {}),
+        shipping_address=sent.get("shipping", {}),
+        shipping_rate=sent.get("shippingRate"),
+    )
+    return payment, answer, settle, wait
+
+
+def _choice(sent: Json, name: str, allowed: tuple[str, ...], default: str | None = None) -> str:
+    value = sent.get(name, default)
+    if value is None or (value != default and value not in allowed):
+        raise BadControl(f"{name} must be one of {', '.join(allowed)}")
+    return str(value)

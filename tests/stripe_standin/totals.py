@@ -1,0 +1,94 @@
+"""What a session costs: lines, one discount, shipping and tax, in minor units. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from .money import round_half_up
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    percent: Decimal
+    inclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`discountable`: whether the coupon applies to the line's product."""
+
+    unit_amount: Decimal
+    quantity: int
+    taxes: Sequence[Tax] = ()
+    discountable: bool = True
+
+    @property
+    def subtotal(self) -> int:
+        return round_half_up(self.unit_amount * self.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class LineAmounts:
+    subtotal: int
+    discount: int
+    tax: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    lines: Sequence[LineAmounts]
+    subtotal: int
+    discount: int
+    shipping: int
+    tax: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """A share of the discountable lines in per cent, or an amount off them; never both."""
+
+    percent_off: Decimal | None = None
+    amount_off: int = 0
+
+
+def add_up(lines: Sequence[Line], discount: Discount | None, shipping: int) -> Totals:
+    """The discount is spread over the lines by their size; tax comes after it; shipping isn't taxed."""
+    offs = _spread(lines, discount)
+    amounts = [_line(line, off) for line, off in zip(lines, offs, strict=True)]
+    return Totals(
+        lines=amounts,
+        subtotal=sum(line.subtotal for line in amounts),
+        discount=sum(line.discount for line in amounts),
+        shipping=shipping,
+        tax=sum(line.tax for line in amounts),
+        total=sum(line.total for line in amounts) + shipping,
+    )
+
+
+def _line(line: Line, off: int) -> LineAmounts:
+    taxable = line.subtotal - off
+    inside = [tax for tax in line.taxes if tax.inclusive]
+    added = sum(round_half_up(taxable * tax.percent / 100) for tax in line.taxes if not tax.inclusive)
+    contained = sum(round_half_up(taxable - taxable / (1 + tax.percent / 100)) for tax in inside)
+    return LineAmounts(line.subtotal, off, added + contained, taxable + added)
+
+
+def _spread(lines: Sequence[Line], discount: Discount | None) -> list[int]:
+    """Each line's part of the discount; parts add up exactly, the largest remainders get the odd units."""
+    bases = [line.subtotal if line.discountable else 0 for line in lines]
+    whole = sum(bases)
+    if discount is None or whole == 0:
+        return [0] * len(lines)
+    if discount.percent_off is not None:
+        off = round_half_up(whole * discount.percent_off / 100)
+    else:
+        off = min(discount.amount_off, whole)
+    parts = [off * base // whole for base in bases]
+    by_remainder = sorted(range(len(bases)), key=lambda i: (-(off * bases[i] % whole), i))
+    for position in by_remainder[: off - sum(parts)]:
+        parts[position] += 1
+    return parts
