@@ -22,7 +22,7 @@ class AttemptQuerySet(models.QuerySet["CheckoutAttempt"]):
 
 
 class CheckoutAttempt(models.Model):
-    """`sending → open | unknown → closing → closed`. The protocol is explored exhaustively in tests/checkout/attempt_model.py.
+    """`sending → open | unknown → closing → closed`. Explored exhaustively in tests/checkout/attempt_model.py.
 
     `sends` is committed before every request that may create the session; `refusals` counts those that Stripe refused
     definitively. Only when the two are equal is it known that no session exists.
@@ -47,7 +47,9 @@ class CheckoutAttempt(models.Model):
     cart = models.ForeignKey(Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     cart_generation = models.PositiveIntegerField(null=True, blank=True)
     client_key = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
-    client_digest = models.CharField(max_length=64, blank=True, default="", help_text="What the client sent with its key.")
+    client_digest = models.CharField(
+        max_length=64, blank=True, default="", help_text="What the client sent with its key."
+    )
     intent_digest = models.CharField(max_length=64)
     state = models.CharField(max_length=8, choices=State, default=State.SENDING)
     outcome = models.CharField(max_length=12, choices=Outcome, blank=True, default=Outcome.NONE)
@@ -64,7 +66,7 @@ class CheckoutAttempt(models.Model):
     url_answered = models.BooleanField(default=False)
     changes = models.JSONField(default=list, help_text="What drifted, as answered to the customer.")
     closing_reason = models.CharField(max_length=200, blank=True, default="")
-    status_read_at = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
     request_id = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -98,7 +100,9 @@ class CheckoutAttempt(models.Model):
         indexes = (
             # reader: the resolver
             models.Index(
-                name="attempt_unresolved", fields=["lease_until"], condition=Q(state__in=["sending", "unknown", "closing"])
+                name="attempt_unresolved",
+                fields=["lease_until"],
+                condition=Q(state__in=["sending", "unknown", "closing"]),
             ),
             models.Index(name="attempt_by_cart", fields=["shop", "cart", "cart_generation"]),  # reader: claim
             models.Index(name="attempt_by_key", fields=["shop", "client_key"]),  # reader: claim

@@ -34,7 +34,7 @@ class StripeEvent(models.Model):
     created_at = models.DateTimeField(help_text="When Stripe says it happened.")
     received_at = models.DateTimeField()
     processed_at = models.DateTimeField(null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
+    # When the sweep may take it: after a failure's backoff, or after the lease of whoever is at it now.
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     request_id = models.CharField(max_length=64, blank=True, default="")
 
@@ -50,7 +50,9 @@ class StripeEvent(models.Model):
         indexes = (
             # reader: the sweep
             models.Index(
-                name="event_due", fields=["next_attempt_at"], condition=Q(status__in=["received", "processing", "failed"])
+                name="event_due",
+                fields=["next_attempt_at"],
+                condition=Q(status__in=["received", "processing", "failed"]),
             ),
             models.Index(name="event_by_object", fields=["object_id"]),  # reader: an order's timeline, twin events
             models.Index(name="event_by_time", fields=["-received_at"]),  # reader: the admin's list

@@ -1,5 +1,12 @@
 """Routes of this app under /api/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from checkout.api.views import CheckoutSessionView, CheckoutSummaryView, OrderStatusView
+
+urlpatterns = [
+    path("checkout-session", CheckoutSessionView.as_view(), name="checkout-session"),
+    path("checkout/session", CheckoutSessionView.as_view(), name="checkout-session-alias"),
+    path("checkout-session/<str:session_id>", CheckoutSummaryView.as_view(), name="checkout-summary"),
+    path("order-status", OrderStatusView.as_view(), name="order-status"),
+]

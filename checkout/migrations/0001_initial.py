@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('url_answered', models.BooleanField(default=False)),
                 ('changes', models.JSONField(default=list, help_text='What drifted, as answered to the customer.')),
                 ('closing_reason', models.CharField(blank=True, default='', max_length=200)),
-                ('status_read_at', models.DateTimeField(blank=True, null=True)),
+                ('checked_at', models.DateTimeField(blank=True, null=True)),
                 ('request_id', models.CharField(blank=True, default='', max_length=64)),
                 ('created_at', models.DateTimeField()),
                 ('closed_at', models.DateTimeField(blank=True, null=True)),

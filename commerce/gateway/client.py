@@ -66,7 +66,7 @@ def _client(secret_key: str) -> stripe.StripeClient:
 
 
 def _call(access: StripeAccess, operation: str, send: Callable[[stripe.StripeClient], T]) -> T:
-    """Runs one request; raises StripeFailure, or RuntimeError inside a transaction (a lock would outlast the network)."""
+    """Runs one request. Raises StripeFailure, RuntimeError inside a transaction: locks would wait for the network."""
     with transaction.atomic(durable=True):
         pass
     try:

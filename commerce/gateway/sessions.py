@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from commerce.money import from_stripe_amount
+
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What Stripe says about one session. Amounts in minor units of `currency` (ISO 4217, upper case).
+    """What Stripe says about one session. Amounts in our minor units of `currency` (ISO 4217, upper case).
 
     `intent_status` is empty when there is no payment intent yet. Source: Stripe's Checkout Session object.
     """
@@ -52,6 +54,11 @@ def _id(value: object) -> str:
 def session_facts(session: Mapping[str, Any]) -> SessionFacts:
     """Reads a session as Stripe sends it, with or without `payment_intent` expanded."""
     totals = _part(session, "total_details")
+    currency = str(session["currency"] or "").upper()
+
+    def minor(stripes: object) -> int:
+        return from_stripe_amount(int(str(stripes or 0)), currency) if stripes else 0
+
     customer = _part(session, "customer_details")
     intent = _part(session, "payment_intent")
     shipping = _part(_part(session, "collected_information"), "shipping_details")
@@ -61,11 +68,11 @@ def session_facts(session: Mapping[str, Any]) -> SessionFacts:
         payment_status=str(session["payment_status"] or ""),
         url=str(session.get("url") or ""),
         client_secret=str(session.get("client_secret") or ""),
-        currency=str(session["currency"] or "").upper(),
-        total=int(session["amount_total"] or 0),
-        discount=int(totals.get("amount_discount") or 0),
-        shipping=int(totals.get("amount_shipping") or 0),
-        tax=int(totals.get("amount_tax") or 0),
+        currency=currency,
+        total=minor(session["amount_total"]),
+        discount=minor(totals.get("amount_discount")),
+        shipping=minor(totals.get("amount_shipping")),
+        tax=minor(totals.get("amount_tax")),
         expires_at=datetime.fromtimestamp(int(session["expires_at"]), UTC),
         reference=str(session.get("client_reference_id") or ""),
         metadata={str(k): str(v) for k, v in _part(session, "metadata").items()},

@@ -95,7 +95,9 @@ class Order(models.Model):
         )
         indexes = (
             models.Index(name="order_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
-            models.Index(name="order_by_status", fields=["shop", "status", "-created_at"]),  # reader: desk and dashboard
+            models.Index(
+                name="order_by_status", fields=["shop", "status", "-created_at"]
+            ),  # reader: desk and dashboard
             models.Index(name="order_by_email", fields=["shop", "email"]),  # reader: admin search
         )
 

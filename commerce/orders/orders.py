@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -44,6 +44,7 @@ class NewOrder:
     stripe_account: str
     email: str
     locale: str
+    shipping_address: Mapping[str, str] | None
     request_id: str
     lines: Sequence[NewLine]
 
@@ -61,6 +62,7 @@ def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
         stripe_account=new.stripe_account,
         email=new.email,
         locale=new.locale,
+        shipping_address=dict(new.shipping_address) if new.shipping_address else None,
         request_id=new.request_id,
         created_at=now,
     )
@@ -117,5 +119,5 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         "email": session.email or order.email,
         "customer_name": session.name[:200],
         "billing_address": session.billing_address,
-        "shipping_address": session.shipping_address,
+        "shipping_address": session.shipping_address or order.shipping_address,
     }

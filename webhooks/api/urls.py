@@ -1,5 +1,10 @@
 """Routes of this app under /api/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from webhooks.api.views import StripeWebhookView
+
+urlpatterns = [
+    path("stripe-webhook", StripeWebhookView.as_view(), name="stripe-webhook"),
+    path("billing/webhook", StripeWebhookView.as_view(), name="billing-webhook"),
+]

@@ -1,0 +1,112 @@
+"""HTTP of the checkout: read, call the verb, write. Rules are elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from checkout.api.inputs import StartCheckoutInput, to_command
+from checkout.contracts import Amounts, CheckoutAnswer
+from checkout.start import start_checkout
+from checkout.status import order_status, session_summary
+from commerce.cart.cookie import read_cart_id
+from tenants.api.inputs import read_input
+from tenants.context import current_shop
+from tenants.errors import InvalidRequest
+
+
+class CheckoutSessionView(APIView):
+    """`POST /api/checkout-session`: 201 with a new session, 200 on a repeat or for what is bought already."""
+
+    def post(self, request: Request) -> Response:
+        shop = current_shop()
+        command = to_command(
+            shop=shop,
+            body=read_input(request, StartCheckoutInput),
+            client_key=request.headers.get("Idempotency-Key"),
+            cart_id=read_cart_id(request._request, shop.shop_id),
+        )
+        answer = start_checkout(shop=shop, command=command)
+        return Response(answer_json(answer), status=status.HTTP_201_CREATED if answer.created else status.HTTP_200_OK)
+
+
+class CheckoutSummaryView(APIView):
+    """`GET /api/checkout-session/{sessionId}`: lines and amounts for a thank-you page."""
+
+    def get(self, request: Request, session_id: str) -> Response:
+        summary = session_summary(shop=current_shop(), session_id=session_id)
+        return Response(
+            {
+                "sessionId": summary.session_id,
+                "status": summary.status,
+                "paymentStatus": summary.payment_status,
+                "orderStatus": summary.order_status,
+                "lines": [
+                    {
+                        "sku": line.sku,
+                        "variantKey": line.variant_key,
+                        "title": line.title,
+                        "quantity": line.quantity,
+                        "unitAmount": line.unit_amount,
+                        "lineAmount": line.line_amount,
+                    }
+                    for line in summary.lines
+                ],
+                "amounts": amounts_json(summary.amounts),
+                "currency": summary.currency,
+            }
+        )
+
+
+class OrderStatusView(APIView):
+    """`GET /api/order-status?session_id=…`, polled: `Retry-After` says when to come again."""
+
+    def get(self, request: Request) -> Response:
+        session_id = request.query_params.get("session_id", "")
+        if not session_id:
+            raise InvalidRequest("`session_id` is required.", {"session_id": ["Required."]})
+        answer = order_status(shop=current_shop(), session_id=session_id)
+        body: dict[str, Any] = {"status": answer.status, "finalised": answer.finalised}
+        headers = {}
+        if answer.order_id is not None:
+            body |= {"orderId": str(answer.order_id), "number": answer.number}
+        if answer.retry_after_ms is not None:
+            body["retryAfterMs"] = answer.retry_after_ms
+            headers["Retry-After"] = str(-(-answer.retry_after_ms // 1000))
+        return Response(body, headers=headers)
+
+
+def amounts_json(amounts: Amounts) -> dict[str, int]:
+    return {
+        "subtotal": amounts.subtotal,
+        "discount": amounts.discount,
+        "shipping": amounts.shipping,
+        "tax": amounts.tax,
+        "deposit": amounts.deposit,
+        "total": amounts.total,
+    }
+
+
+def answer_json(answer: CheckoutAnswer) -> dict[str, Any]:
+    """The contract's answer; `url` or `clientSecret` only while the session can be paid."""
+    body: dict[str, Any] = {
+        "sessionId": answer.session_id,
+        "uiMode": answer.ui_mode,
+        "mode": answer.mode,
+        "orderId": str(answer.order_id),
+        "inventoryReservationId": str(answer.hold_id) if answer.hold_id else None,
+        "expiresAt": answer.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "amounts": amounts_json(answer.amounts),
+        "currency": answer.currency,
+        "priceChanged": bool(answer.changes),
+        "changes": list(answer.changes),
+    }
+    if answer.url:
+        body["url"] = answer.url
+    if answer.client_secret:
+        body["clientSecret"] = answer.client_secret
+    return body

@@ -1,0 +1,380 @@
+"""The attempt's steps. Each public verb is one transaction; none calls Stripe (start, settle and resolver do).
+
+States and rules: `../README.md` has the picture, `tests/checkout/attempt_model.py` the exhaustive exploration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from checkout.contracts import StartCheckout
+from checkout.errors import ClientKeyConflict
+from checkout.locks import attempt_for_update, limit_lock_waits
+from checkout.models import CheckoutAttempt
+from checkout.repricing import Quote, client_digest, intent_digest
+from checkout.stripe_session import MINIMUM_LIFE, session_expiry, session_params
+from commerce.gateway.client import access_of
+from commerce.gateway.failures import StripeFailure, Verdict
+from commerce.gateway.sessions import SessionFacts
+from commerce.models import Cart, Order
+from commerce.orders.locks import order_for_update
+from commerce.orders.orders import NewOrder, advance_order_within, create_pending_order_within
+from inventory.holds import busy_on_lock_timeout, finish_holds_within, place_hold_within
+from inventory.metrics import HOLDS_ORPHANED
+from tenants.audit import CUSTOMER, SETTLEMENT, Actor, record_audit
+from tenants.context import ShopContext
+from tenants.errors import UnknownHost
+from tenants.models import Host
+from tenants.ownership import StripeScope, record_ownership
+
+State, Outcome = CheckoutAttempt.State, CheckoutAttempt.Outcome
+
+# Longer than the gateway's connect and read timeouts together: a lease outlives the call it covers.
+LEASE = timedelta(seconds=30)
+# An idempotency key is remembered for at least 24 hours; after that the same key would execute anew.
+RESEND_LIMIT = timedelta(hours=23)
+# Past its expiry, with room for clocks that differ, a session that nobody was shown can't be paid by anybody.
+CLOCK_MARGIN = timedelta(minutes=5)
+
+ATTEMPT_SLOTS = ("attempt_one_open_per_cart", "attempt_one_open_per_key")
+
+
+class LostTheClaim(Exception):
+    """Somebody else has the slot, or the cart has moved on: look again, and reprice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose attempt this is: the cart at one generation, the client's key, or both."""
+
+    cart_id: UUID | None
+    generation: int | None
+    client_key: str | None
+
+    def matches(self) -> Q:
+        """Attempts that occupy a slot of this claim."""
+        slots = Q(pk__in=[])
+        if self.cart_id is not None:
+            slots |= Q(cart_id=self.cart_id)
+        if self.client_key is not None:
+            slots |= Q(client_key=self.client_key)
+        return slots
+
+
+def claim_of(command: StartCheckout, generation: int | None) -> Claim:
+    return Claim(command.cart_id if command.uses_cart else None, generation, command.client_key)
+
+
+def open_attempts(*, shop_id: str, claim: Claim) -> list[CheckoutAttempt]:
+    """Unfinished attempts in the claim's slots: at most one for the cart and one for the key. One query."""
+    return list(CheckoutAttempt.objects.for_shop(shop_id).unfinished().filter(claim.matches()).order_by("created_at"))
+
+
+def completed_attempt(*, shop_id: str, claim: Claim, any_generation: bool = False) -> CheckoutAttempt | None:
+    """The newest attempt of this claim whose session completed, paid or not: it is answered, never repeated."""
+    same = Q(pk__in=[])
+    if claim.cart_id is not None:
+        same |= Q(cart_id=claim.cart_id) & (Q() if any_generation else Q(cart_generation=claim.generation))
+    if claim.client_key is not None:
+        same |= Q(client_key=claim.client_key)
+    return (
+        CheckoutAttempt.objects.for_shop(shop_id)
+        .filter(same, state=State.CLOSED, outcome=Outcome.COMPLETED)
+        .select_related("order")
+        .order_by("-created_at")
+        .first()
+    )
+
+
+def refuse_other_request_under_key(*, shop_id: str, command: StartCheckout) -> None:
+    """Raises ClientKeyConflict when the client's key stood for another request before, finished or not."""
+    if command.client_key is None:
+        return
+    digest = client_digest(command=command)
+    earlier = CheckoutAttempt.objects.for_shop(shop_id).filter(client_key=command.client_key)
+    if earlier.exclude(client_digest=digest).exists():
+        raise ClientKeyConflict("This Idempotency-Key was used for another request.")
+
+
+def same_intent(*, shop: ShopContext, attempt: CheckoutAttempt, command: StartCheckout, quote: Quote) -> bool:
+    """Whether repeating `command` means this attempt: the cart's generation and the digest of the intent agree."""
+    if not command.uses_cart:
+        return True  # the key's digest has been compared already
+    return attempt.cart_generation == quote.generation and attempt.intent_digest == intent_digest(
+        shop=shop, quote=quote, command=command
+    )
+
+
+def claim_attempt(
+    *, shop: ShopContext, command: StartCheckout, quote: Quote, changes: Sequence[dict[str, Any]]
+) -> CheckoutAttempt:
+    """tx 1: attempt, pending order and hold, or nothing. The first send is counted here, before it happens.
+
+    Raises LostTheClaim, InsufficientStock, InventoryBusy; UnknownHost when the host has moved meanwhile.
+    """
+    now = timezone.now()
+    attempt = _new_attempt(shop=shop, command=command, quote=quote, changes=changes, now=now)
+    claim = claim_of(command, quote.generation)
+    try:
+        with busy_on_lock_timeout(shop_id=shop.shop_id), transaction.atomic(durable=True):
+            limit_lock_waits()
+            attempt.save(force_insert=True)
+            # The slot is ours: nobody else can finish an attempt for it between these looks and the commit.
+            if completed_attempt(shop_id=shop.shop_id, claim=claim) is not None:
+                raise LostTheClaim
+            _refuse_if_moved(shop=shop, claim=claim)
+            create_pending_order_within(
+                new=NewOrder(
+                    order_id=attempt.order_id,
+                    shop_id=shop.shop_id,
+                    currency=quote.currency,
+                    subtotal=quote.subtotal,
+                    hold_id=attempt.hold_id,
+                    stripe_account=attempt.stripe_account,
+                    email=command.email,
+                    locale=command.locale,
+                    shipping_address=command.shipping_address,
+                    request_id=shop.request_id,
+                    lines=quote.order_lines(),
+                ),
+                now=now,
+            )
+            if attempt.hold_id is not None:
+                # Last, so that stock rows are locked for the shortest time.
+                place_hold_within(
+                    shop_id=shop.shop_id,
+                    hold_id=attempt.hold_id,
+                    key=str(attempt.pk),
+                    lines=quote.hold_lines(),
+                    ttl_seconds=shop.policy.hold_ttl_seconds,
+                    held_for="checkout",
+                    now=now,
+                    request_id=shop.request_id,
+                )
+    except IntegrityError as error:
+        if any(slot in str(error) for slot in ATTEMPT_SLOTS):
+            raise LostTheClaim from error
+        raise
+    return attempt
+
+
+def _new_attempt(
+    *, shop: ShopContext, command: StartCheckout, quote: Quote, changes: Sequence[dict[str, Any]], now: datetime
+) -> CheckoutAttempt:
+    attempt_id, order_id = uuid7(), uuid7()
+    hold_id = uuid7() if shop.policy.inventory_mode == "reserve_ttl" else None
+    expires_at = session_expiry(created_at=now, hold_ttl_seconds=shop.policy.hold_ttl_seconds)
+    client_sent = client_digest(command=command)
+    return CheckoutAttempt(
+        id=attempt_id,
+        shop_id=shop.shop_id,
+        cart_id=command.cart_id if command.uses_cart else None,
+        cart_generation=quote.generation,
+        client_key=command.client_key,
+        client_digest=client_sent if command.client_key else "",
+        intent_digest=intent_digest(shop=shop, quote=quote, command=command),
+        order_id=order_id,
+        hold_id=hold_id,
+        stripe_account=access_of(shop).scope.account,
+        stripe_key=f"checkout:{shop.shop_id}:{attempt_id}",
+        stripe_params=session_params(
+            shop=shop,
+            command=command,
+            quote=quote,
+            attempt_id=attempt_id,
+            order_id=order_id,
+            hold_id=hold_id,
+            expires_at=expires_at,
+        ),
+        session_expires_at=expires_at,
+        sends=1,
+        lease_until=now + LEASE,
+        changes=list(changes),
+        request_id=shop.request_id,
+        created_at=now,
+    )
+
+
+def _refuse_if_moved(*, shop: ShopContext, claim: Claim) -> None:
+    if claim.cart_id is not None:
+        still = Cart.objects.filter(shop_id=shop.shop_id, pk=claim.cart_id, generation=claim.generation or 0)
+        if not still.exists():
+            raise LostTheClaim
+    if shop.host and not Host.objects.filter(hostname=shop.host, shop_id=shop.shop_id).exists():
+        raise UnknownHost("This host belongs to another shop by now.")
+
+
+def take_lease(*, attempt: CheckoutAttempt, now: datetime, sending: bool) -> bool:
+    """Becomes the one process that works on the attempt for the lease's length; False when another one is.
+
+    With `sending`, one more send is counted in the same statement, before it happens.
+    """
+    fields: dict[str, Any] = {"lease_until": now + LEASE}
+    if sending:
+        fields["sends"] = F("sends") + 1
+    taken = (
+        CheckoutAttempt.objects.for_shop(attempt.shop_id)
+        .unfinished()
+        .filter(Q(lease_until__isnull=True) | Q(lease_until__lte=now), pk=attempt.pk, state=attempt.state)
+        .update(**fields)
+    )
+    return taken == 1
+
+
+def drop_lease(*, attempt: CheckoutAttempt) -> None:
+    """Lets the next one in without waiting for the lease to run out."""
+    CheckoutAttempt.objects.for_shop(attempt.shop_id).filter(pk=attempt.pk).update(lease_until=None)
+
+
+@transaction.atomic(durable=True)
+def record_session(*, attempt: CheckoutAttempt, session: SessionFacts, livemode: bool) -> bool:
+    """tx 2: the attempt has its session, and from here on its address may be answered.
+
+    True when this session is the attempt's; False when the attempt was closed meanwhile: the caller must then make the
+    session unpayable and answer no address.
+    """
+    limit_lock_waits()
+    locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
+    _own(attempt=locked, session=session, livemode=livemode)
+    if locked.state in {State.SENDING, State.UNKNOWN}:
+        locked.state, locked.session_id, locked.url_answered, locked.lease_until = State.OPEN, session.id, True, None
+        locked.save(update_fields=["state", "session_id", "url_answered", "lease_until"])
+        Order.objects.for_shop(attempt.shop_id).filter(pk=attempt.order_id).update(session_id=session.id)
+        return True
+    # A twin or the resolver was faster with the very same session.
+    return locked.state == State.OPEN and locked.session_id == session.id
+
+
+def _own(*, attempt: CheckoutAttempt, session: SessionFacts, livemode: bool) -> None:
+    record_ownership(
+        scope=StripeScope(livemode=livemode, account=attempt.stripe_account),
+        shop_id=attempt.shop_id,
+        objects=[("checkout.session", session.id), ("payment_intent", session.intent_id)],
+        source="checkout",
+    )
+
+
+def never_made(*, attempt: CheckoutAttempt, failure: StripeFailure, now: datetime) -> bool:
+    """Whether Stripe's refusal of `expires_at` proves that no earlier send made a session.
+
+    So late, a stored request is either replayed or refused for its expiry.
+    """
+    late = now > attempt.session_expires_at - MINIMUM_LIFE - CLOCK_MARGIN
+    return failure.verdict is Verdict.REFUSED and failure.param == "expires_at" and late
+
+
+@transaction.atomic(durable=True)
+def settle_failure(*, attempt: CheckoutAttempt, failure: StripeFailure, classify: bool) -> bool:
+    """tx 2 after a failed send. True when it is certain that no session exists, and the hold has been given back.
+
+    Certain means that every send of this key was refused, or that Stripe refused it as too late. Anything else keeps
+    hold and attempt. `classify` false (a setting) treats every failure as unknown.
+    """
+    limit_lock_waits()
+    now = timezone.now()
+    locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
+    if locked.state not in {State.SENDING, State.UNKNOWN, State.CLOSING}:
+        return locked.state == State.CLOSED and locked.outcome in {Outcome.REFUSED, Outcome.NEVER_MADE}
+    if classify and never_made(attempt=locked, failure=failure, now=now):
+        give_back_within(
+            attempt=locked,
+            outcome=Outcome.NEVER_MADE,
+            order_to=Order.Status.CANCELED,
+            now=now,
+            reason="Stripe made no session",
+            acting=SETTLEMENT,
+        )
+        return True
+    if classify and failure.verdict is Verdict.REFUSED:
+        locked.refusals += 1
+        if locked.refusals == locked.sends:
+            locked.save(update_fields=["refusals"])
+            give_back_within(
+                attempt=locked,
+                outcome=Outcome.REFUSED,
+                order_to=Order.Status.FAILED,
+                now=now,
+                reason=f"Stripe refused: {failure.code or failure.kind}"[:200],
+                acting=SETTLEMENT,
+            )
+            HOLDS_ORPHANED.labels(shop_id=locked.shop_id).inc()
+            return True
+    if locked.state == State.SENDING:
+        locked.state = State.UNKNOWN
+    locked.lease_until = None
+    locked.save(update_fields=["state", "refusals", "lease_until"])
+    return False
+
+
+@transaction.atomic(durable=True)
+def end_by_clock(*, attempt: CheckoutAttempt, now: datetime) -> bool:
+    """Ends an attempt whose session nobody was ever shown, once that session can't be payable any more."""
+    if now < attempt.session_expires_at + CLOCK_MARGIN:
+        return False
+    limit_lock_waits()
+    locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
+    shown = locked.url_answered or locked.session_id is not None
+    if locked.state in {State.OPEN, State.CLOSED} or shown:
+        return False
+    give_back_within(
+        attempt=locked,
+        outcome=Outcome.NEVER_MADE,
+        order_to=Order.Status.CANCELED,
+        now=now,
+        reason="Outcome unknown until its time was up",
+        acting=SETTLEMENT,
+    )
+    return True
+
+
+@transaction.atomic(durable=True)
+def mark_closing(*, shop_id: str, attempt_id: UUID, reason: str, acting: Actor) -> CheckoutAttempt:
+    """First step of every supersede, cancel and reap: from here on no address is answered. A repeat changes nothing."""
+    limit_lock_waits()
+    attempt = attempt_for_update(shop_id=shop_id, attempt_id=attempt_id)
+    if attempt.state in {State.SENDING, State.UNKNOWN, State.OPEN}:
+        attempt.state, attempt.closing_reason = State.CLOSING, reason[:200]
+        attempt.save(update_fields=["state", "closing_reason"])
+        if acting.kind not in {"system", CUSTOMER.kind}:
+            record_audit(
+                shop_id=shop_id,
+                acting=acting,
+                action="checkout.cancel",
+                object_type="checkout_attempt",
+                object_id=attempt.pk,
+                reason=reason,
+            )
+    return attempt
+
+
+def give_back_within(
+    *, attempt: CheckoutAttempt, outcome: str, order_to: str, now: datetime, reason: str, acting: Actor
+) -> None:
+    """Closes a locked attempt whose session can't be paid: order, then hold and stock, in the caller's transaction."""
+    order = order_for_update(shop_id=attempt.shop_id, order_id=attempt.order_id)
+    advance_order_within(order=order, to=order_to, now=now)
+    close_within(attempt=attempt, outcome=outcome, now=now)
+    if attempt.hold_id is not None:
+        finish_holds_within(
+            hold_ids=[attempt.hold_id],
+            outcome="expired" if outcome == Outcome.EXPIRED else "released",
+            reason=reason,
+            acting=acting,
+            now=now,
+        )
+
+
+def close_within(*, attempt: CheckoutAttempt, outcome: str, now: datetime) -> None:
+    """Writes the end of a locked attempt. A completed session overrides an earlier end: late payments are real."""
+    attempt.state, attempt.outcome, attempt.lease_until = State.CLOSED, outcome, None
+    attempt.closed_at = attempt.closed_at or now
+    attempt.save(update_fields=["state", "outcome", "lease_until", "closed_at", "session_id"])

@@ -1,0 +1,95 @@
+"""What crosses the checkout's border: the command that comes in and the answers that go out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLine:
+    """What the customer wants: identifiers and a quantity. `shown_amount`: price last shown, never charged."""
+
+    sku: str
+    variant_key: str
+    quantity: int
+    options: Mapping[str, str]
+    rental_start: date | None
+    rental_end: date | None
+    shown_amount: int | None
+    shown_currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPrices:
+    """What the browser says it showed, in minor units: per SKU, or as a merchandise subtotal. Compared, never charged."""
+
+    by_sku: Mapping[str, int]
+    subtotal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartCheckout:
+    """One request to check out, validated in form. `items` is set for storefronts without a server cart."""
+
+    cart_id: UUID | None
+    items: Sequence[WantedLine] | None
+    client_key: str | None
+    seen: SeenPrices
+    email: str
+    locale: str
+    shipping_address: Mapping[str, str] | None
+    success_url: str
+    cancel_url: str
+
+    @property
+    def uses_cart(self) -> bool:
+        return self.items is None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """A price that differs from the one seen, in minor units. `was` is None when only a subtotal was seen."""
+
+    sku: str
+    variant_key: str
+    was: int
+    now: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {"sku": self.sku, "variantKey": self.variant_key, "was": self.was, "now": self.now}
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """The parts of an order, in minor units."""
+
+    subtotal: int
+    discount: int
+    shipping: int
+    tax: int
+    deposit: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutAnswer:
+    """What a checkout answers. `created` tells a new session from an idempotent repeat; `url` and `client_secret` are
+    empty when the session can't be paid any more, which is when its order has been settled.
+    """
+
+    created: bool
+    session_id: str
+    url: str
+    client_secret: str
+    ui_mode: str
+    mode: str
+    order_id: UUID
+    hold_id: UUID | None
+    expires_at: datetime
+    amounts: Amounts
+    currency: str
+    changes: Sequence[Mapping[str, Any]]

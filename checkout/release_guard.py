@@ -1,0 +1,108 @@
+"""Checkout's answer to inventory: a hold that a checkout owns ends with its session and in no other way.
+
+Named by INVENTORY_RELEASE_GUARD. The reaper comes here for holds with a session: expired at Stripe first, then freed; a
+paid one is committed instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.db.models import Q
+from django.utils import timezone
+
+from checkout.closing import close_checkout
+from checkout.models import CheckoutAttempt
+from checkout.settle import settle_session
+from commerce.models import Order
+from inventory.errors import HoldInCheckout
+from inventory.models import Hold
+from inventory.release_guard import GuardReport
+from tenants.audit import REAPER
+from tenants.context import bind_shop, load_shop
+
+log = structlog.get_logger(__name__)
+State = CheckoutAttempt.State
+
+# Expire and read are two calls each: ten endings a second stay under Stripe's 25 requests a second in a sandbox.
+SECONDS_PER_ENDING = 0.1
+# How long a look at one checkout counts, so that reapers side by side don't ask Stripe the same.
+LOOKED_AT = timedelta(seconds=50)
+# A delayed payment takes days and announces its end; asking hourly is for announcements that were lost.
+ASK_DELAYED_EVERY = timedelta(hours=1)
+
+
+class CheckoutReleaseGuard:
+    """Implements inventory's ReleaseGuard."""
+
+    def refuse_finish(self, *, shop_id: str, hold_id: UUID, held_for: str) -> None:
+        if held_for == Hold.HeldFor.CHECKOUT:
+            raise HoldInCheckout
+
+    def refuse_extend(self, *, shop_id: str, hold_id: UUID, until: datetime) -> None:
+        attempt = (
+            CheckoutAttempt.objects.for_shop(shop_id).select_for_update(no_key=True).filter(hold_id=hold_id).first()
+        )
+        if attempt is None:
+            return
+        if attempt.state == State.CLOSING:
+            raise HoldInCheckout("The checkout that owns this hold is being closed.")
+        if attempt.state != State.CLOSED and until > attempt.session_expires_at:
+            raise HoldInCheckout("A hold can't outlive its payment session.")
+
+    def reap_overdue(self, *, now: datetime, limit: int) -> GuardReport:
+        due = list(
+            CheckoutAttempt.objects.filter(hold__status=Hold.Status.ACTIVE, hold__expires_at__lte=now)
+            .filter(
+                Q(state=State.OPEN) & (Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT))
+                | Q(state=State.CLOSED, order__status=Order.Status.PROCESSING)
+                & (Q(checked_at__isnull=True) | Q(checked_at__lte=now - ASK_DELAYED_EVERY))
+            )
+            .order_by("hold__expires_at")[:limit]
+        )
+        outcomes = []
+        for attempt in due:
+            outcomes.append(_end(attempt, now))
+            time.sleep(SECONDS_PER_ENDING)
+        return GuardReport(
+            found=len(due),
+            expired=outcomes.count("given_back"),
+            committed=outcomes.count(Hold.Status.COMMITTED),
+            kept=outcomes.count(Hold.Status.ACTIVE),
+            failed=outcomes.count("failed"),
+        )
+
+    def free_overdue(self, *, shop_id: str, hold_ids: Sequence[UUID], within_seconds: float) -> int:
+        until = time.monotonic() + within_seconds
+        now = timezone.now()
+        freed = 0
+        due = CheckoutAttempt.objects.for_shop(shop_id).filter(hold_id__in=hold_ids, state=State.OPEN)
+        for attempt in due:
+            if time.monotonic() >= until:
+                break
+            freed += _end(attempt, now) == "given_back"
+        return freed
+
+
+def _end(attempt: CheckoutAttempt, now: datetime) -> str:
+    """Ends one overdue checkout. The hold's state after it, or `given_back`, `failed`, `elsewhere`."""
+    seen = CheckoutAttempt.objects.filter(pk=attempt.pk, checked_at=attempt.checked_at).update(checked_at=now)
+    if not seen:
+        return "elsewhere"
+    try:
+        shop = load_shop(attempt.shop_id, request_id=attempt.request_id)
+        with bind_shop(shop):
+            if attempt.state == State.OPEN:
+                close_checkout(shop=shop, attempt_id=attempt.pk, reason="Hold overdue", acting=REAPER)
+            elif attempt.session_id is not None:
+                settle_session(shop=shop, session_id=attempt.session_id)
+        status = Hold.objects.values_list("status", flat=True).get(attempt=attempt)
+    except Exception:
+        # One poisoned checkout must not stop the rest; it is looked at again on the next run.
+        log.exception("checkout_not_ended", attempt_id=str(attempt.pk), shop_id=attempt.shop_id)
+        return "failed"
+    return "given_back" if status in {Hold.Status.RELEASED, Hold.Status.EXPIRED} else str(status)

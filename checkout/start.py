@@ -1,0 +1,241 @@
+"""Turning a cart into one hold and one payable session. With settle.py, the whole story of a checkout."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from checkout.attempts import (
+    LostTheClaim,
+    State,
+    claim_attempt,
+    claim_of,
+    completed_attempt,
+    open_attempts,
+    record_session,
+    refuse_other_request_under_key,
+    same_intent,
+    settle_failure,
+)
+from checkout.closing import close_checkout, expire_and_settle, resend
+from checkout.contracts import Amounts, CheckoutAnswer, StartCheckout, WantedLine
+from checkout.drift import judge_drift
+from checkout.errors import PaymentRejected, PaymentUnknown, PriceChanged
+from checkout.metrics import CREATE_SECONDS, REJECTED_STOCK, REPRICE_DRIFT
+from checkout.models import CheckoutAttempt
+from checkout.repricing import Quote, reprice
+from checkout.settle import SessionVerdict, judge_session, settle_session
+from commerce.cart.carts import cart_snapshot
+from commerce.gateway.client import access_of, create_session, read_session
+from commerce.gateway.failures import StripeFailure
+from commerce.gateway.sessions import SessionFacts
+from commerce.models import Order
+from inventory.errors import InsufficientStock
+from inventory.holds import free_overdue
+from tenants.audit import CUSTOMER
+from tenants.context import ShopContext
+from tenants.errors import InvalidRequest
+
+log = structlog.get_logger(__name__)
+
+# Seconds a repeat waits for its twin's answer before it tells the customer to repeat, and between its looks.
+PATIENCE = 10.0
+LOOK_EVERY = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be bought, and the generation of the cart it was read from."""
+
+    lines: Sequence[WantedLine]
+    generation: int | None
+
+
+def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnswer:
+    """One checkout: repeats of the same request converge on one hold and one session.
+
+    Never trusts a price from `command`; never calls Stripe inside a transaction. Raises UnknownSku, NotPurchasable,
+    AmountTooSmall, PriceChanged, InsufficientStock, InventoryBusy, ClientKeyConflict, PaymentRejected, PaymentUnknown.
+    """
+    began = time.monotonic()
+    refuse_other_request_under_key(shop_id=shop.shop_id, command=command)
+    freed = False
+    while time.monotonic() - began < PATIENCE:
+        wanted = read_wanted(shop=shop, command=command)
+        if not wanted.lines:
+            return answer_bought(shop=shop, command=command)
+        quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
+        turn = replay_or_supersede(shop=shop, command=command, quote=quote)  # asks Stripe, no tx
+        if turn.answer is not None:
+            return turn.answer
+        if turn.look_again:
+            time.sleep(LOOK_EVERY)
+            continue
+        changes = judged_changes(shop=shop, command=command, quote=quote)
+        try:
+            attempt = claim_attempt(shop=shop, command=command, quote=quote, changes=changes)  # tx 1
+        except LostTheClaim:
+            continue
+        except InsufficientStock:
+            keys = [line.variant_key for line in quote.lines]
+            if not freed and free_overdue(shop_id=shop.shop_id, variant_keys=keys, now=timezone.now()):
+                freed = True
+                continue
+            REJECTED_STOCK.labels(shop_id=shop.shop_id).inc()
+            raise
+        if (session := open_session(shop=shop, attempt=attempt)) is not None:  # no tx, then tx 2
+            CREATE_SECONDS.labels(shop_id=shop.shop_id).observe(time.monotonic() - began)
+            return answer_open(attempt=attempt, session=session, created=True)
+    raise PaymentUnknown
+
+
+def read_wanted(*, shop: ShopContext, command: StartCheckout) -> Wanted:
+    """The lines to buy: the request's own items, else the cart's, with the prices the cart showed last."""
+    if command.items is not None:
+        return Wanted(command.items, None)
+    if command.cart_id is None:
+        return Wanted((), None)
+    cart = cart_snapshot(shop_id=shop.shop_id, cart_id=command.cart_id)
+    return Wanted(
+        tuple(
+            WantedLine(
+                sku=line.sku,
+                variant_key=line.variant_key,
+                quantity=line.quantity,
+                options=line.options,
+                rental_start=line.rental_start,
+                rental_end=line.rental_end,
+                shown_amount=line.shown_amount,
+                shown_currency=line.shown_currency,
+            )
+            for line in cart.lines
+        ),
+        cart.generation,
+    )
+
+
+def judged_changes(*, shop: ShopContext, command: StartCheckout, quote: Quote) -> list[dict[str, Any]]:
+    """What the answer tells of drift. Raises PriceChanged where the shop refuses it; counts it in every mode."""
+    verdict = judge_drift(quote, command.seen, shop.policy)
+    if verdict.changes:
+        REPRICE_DRIFT.labels(shop_id=shop.shop_id, mode=shop.policy.reprice_policy).inc()
+    if verdict.refuses:
+        raise PriceChanged(verdict.changes, quote.currency)
+    return [change.as_json() for change in verdict.changes] if verdict.tells else []
+
+
+# ---------------------------------------------------------------- repeats, rivals and what is bought already
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a look at the attempts yields: an answer, a reason to look again, or (neither) a free slot."""
+
+    answer: CheckoutAnswer | None = None
+    look_again: bool = False
+
+
+LOOK_AGAIN = Turn(look_again=True)
+
+
+def replay_or_supersede(*, shop: ShopContext, command: StartCheckout, quote: Quote) -> Turn:
+    """Answers a repeat with what it repeats, ends what the cart has moved away from, or finds the slot free."""
+    claim = claim_of(command, quote.generation)
+    attempts = open_attempts(shop_id=shop.shop_id, claim=claim)
+    for attempt in attempts:
+        if same_intent(shop=shop, attempt=attempt, command=command, quote=quote):
+            return replay(shop=shop, attempt=attempt)
+        if (attempt.cart_generation or 0) > (quote.generation or 0):
+            return LOOK_AGAIN  # the cart has moved on since it was read
+        close_checkout(shop=shop, attempt_id=attempt.pk, reason="Superseded by a newer checkout", acting=CUSTOMER)
+        return LOOK_AGAIN
+    bought = completed_attempt(shop_id=shop.shop_id, claim=claim)
+    return Turn(answer=answer_finished(attempt=bought)) if bought is not None else Turn()
+
+
+def replay(*, shop: ShopContext, attempt: CheckoutAttempt) -> Turn:
+    """A repeat of an unfinished attempt. Stripe is asked whether its session is still open before it is answered."""
+    if attempt.state == State.CLOSING:
+        close_checkout(shop=shop, attempt_id=attempt.pk, reason=attempt.closing_reason, acting=CUSTOMER)
+        return LOOK_AGAIN
+    if attempt.state in {State.SENDING, State.UNKNOWN}:
+        resend(shop=shop, attempt=attempt)  # nothing happens while its sender's lease is alive
+        attempt.refresh_from_db(fields=["state", "session_id"])
+        if attempt.state == State.UNKNOWN:
+            raise PaymentUnknown
+        return LOOK_AGAIN
+    if attempt.state != State.OPEN or attempt.session_id is None:
+        return LOOK_AGAIN
+    try:
+        session = read_session(access_of(shop), attempt.session_id)
+        if judge_session(session) is SessionVerdict.OPEN:
+            return Turn(answer=answer_open(attempt=attempt, session=session, created=False))
+        settle_session(shop=shop, session_id=session.id)
+    except StripeFailure as failure:
+        raise PaymentUnknown from failure
+    return LOOK_AGAIN
+
+
+def open_session(*, shop: ShopContext, attempt: CheckoutAttempt) -> SessionFacts | None:
+    """Sends the claimed attempt's request. None when it was superseded meanwhile: its session is made unpayable.
+
+    Raises PaymentRejected, hold given back, when Stripe refused; PaymentUnknown, hold kept, when it didn't say.
+    """
+    access = access_of(shop)
+    try:
+        session = create_session(access, params=attempt.stripe_params, key=attempt.stripe_key)  # no tx
+    except StripeFailure as failure:
+        classify = settings.ENABLE_STRIPE_ERROR_CLASSIFICATION
+        if settle_failure(attempt=attempt, failure=failure, classify=classify):  # tx 2
+            raise PaymentRejected(failure.code or failure.kind) from failure
+        raise PaymentUnknown from failure
+    if record_session(attempt=attempt, session=session, livemode=access.scope.livemode):  # tx 2
+        return session
+    expire_and_settle(shop=shop, session_id=session.id)
+    return None
+
+
+def answer_bought(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnswer:
+    """Nothing left to buy: a repost after payment gets its order; a cart that was always empty is refused."""
+    bought = completed_attempt(shop_id=shop.shop_id, claim=claim_of(command, None), any_generation=True)
+    if bought is None:
+        raise InvalidRequest("The cart is empty.", {"cart": ["The cart is empty."]})
+    return answer_finished(attempt=bought)
+
+
+# ---------------------------------------------------------------- answers
+def answer_open(*, attempt: CheckoutAttempt, session: SessionFacts, created: bool) -> CheckoutAnswer:
+    order = Order.objects.for_shop(attempt.shop_id).get(pk=attempt.order_id)
+    return _answer(attempt, order, created=created, url=session.url, client_secret=session.client_secret)
+
+
+def answer_finished(*, attempt: CheckoutAttempt) -> CheckoutAnswer:
+    return _answer(attempt, attempt.order, created=False, url="", client_secret="")
+
+
+def _answer(attempt: CheckoutAttempt, order: Order, *, created: bool, url: str, client_secret: str) -> CheckoutAnswer:
+    return CheckoutAnswer(
+        created=created,
+        session_id=attempt.session_id or order.session_id or "",
+        url=url,
+        client_secret=client_secret,
+        ui_mode=str(attempt.stripe_params["ui_mode"]),
+        mode=str(attempt.stripe_params["mode"]),
+        order_id=order.pk,
+        hold_id=attempt.hold_id,
+        expires_at=attempt.session_expires_at,
+        amounts=Amounts(
+            subtotal=order.subtotal_amount,
+            discount=order.discount_amount,
+            shipping=order.shipping_amount,
+            tax=order.tax_amount,
+            deposit=order.deposit_amount,
+            total=order.total_amount,
+        ),
+        currency=order.currency,
+        changes=attempt.changes,
+    )

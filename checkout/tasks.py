@@ -1,0 +1,19 @@
+"""Celery tasks: load, call, log."""
+
+from __future__ import annotations
+
+import structlog
+from celery import shared_task
+from django.utils import timezone
+
+from checkout import resolver
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="checkout.resolve_attempts", ignore_result=True)
+def resolve_attempts() -> None:
+    """Finishes attempts that nobody waits for; works across shops, each under its own context."""
+    report = resolver.run_once(now=timezone.now())
+    if report.found:
+        log.info("attempts_resolved", found=report.found, resolved=report.resolved, failed=report.failed)

@@ -1,0 +1,55 @@
+"""An event as received: read strictly, or refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from webhooks.errors import SignatureRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What every event carries, and its object as it was when the event was made."""
+
+    event_id: str
+    type: str
+    livemode: bool
+    api_version: str
+    created_at: datetime
+    object: Mapping[str, Any]
+    payload: Mapping[str, Any]
+
+    @property
+    def object_id(self) -> str:
+        return str(self.object.get("id") or "")
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """The event in a verified body. Raises SignatureRefused when it isn't a snapshot event."""
+    try:
+        payload = json.loads(body)
+        event_object = payload["data"]["object"]
+        if not isinstance(event_object, dict) or not isinstance(payload["livemode"], bool):
+            raise TypeError("not a snapshot event")
+        return Envelope(
+            event_id=_text(payload["id"], 255),
+            type=_text(payload["type"], 80),
+            livemode=payload["livemode"],
+            api_version=str(payload.get("api_version") or "")[:40],
+            created_at=datetime.fromtimestamp(int(payload["created"]), UTC),
+            object=event_object,
+            payload=payload,
+        )
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        raise SignatureRefused("The body is not an event.") from error
+
+
+def _text(value: object, longest: int) -> str:
+    # PostgreSQL's text can't hold NUL, and no id of Stripe's has one.
+    if not isinstance(value, str) or not 0 < len(value) <= longest or "\x00" in value:
+        raise TypeError("not an id")
+    return value

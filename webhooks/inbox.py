@@ -1,0 +1,130 @@
+"""Handling stored events: once at a time, retried with backoff, never forgotten."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.db.models import F, Q
+from django.utils import timezone
+
+from tenants.context import bind_shop, load_shop
+from tenants.ownership import StripeScope
+from webhooks.dispatch import HANDLERS
+from webhooks.envelope import Envelope
+from webhooks.metrics import PROCESS_SECONDS
+from webhooks.models import StripeEvent
+from webhooks.resolution import resolve_shop
+
+log = structlog.get_logger(__name__)
+Status = StripeEvent.Status
+
+# Longer than handling takes at its slowest: two bounded Stripe calls and a bounded lock wait.
+LEASE = timedelta(seconds=90)
+FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=5), timedelta(minutes=10)
+# With the backoff above: about two and a half hours of tries, then a person looks.
+MOST_ATTEMPTS = 20
+RUN_FOR = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """How many due events were taken, and how they ended."""
+
+    found: int
+    processed: int
+    failed: int
+
+
+def handle_event(*, event_pk: int, now: datetime | None = None) -> str:
+    """Handles one resolved event under a lease. Answers processed, processing (another is at it) or deferred:
+    failed with its reason kept. The sweep tries again, and after the last try it is a dead letter.
+    """
+    now = now or timezone.now()
+    if not _take(event_pk=event_pk, now=now):
+        return "processing"
+    event = StripeEvent.objects.get(pk=event_pk)
+    began = time.monotonic()
+    try:
+        if event.shop_id is None:
+            raise LookupError("The event has no shop.")
+        shop = load_shop(event.shop_id, request_id=event.request_id)
+        with bind_shop(shop):
+            HANDLERS[event.type](shop, _envelope(event))
+    except Exception as error:
+        _fail(event, error)
+        return "deferred"
+    PROCESS_SECONDS.labels(shop_id=event.shop_id, type=event.type).observe(time.monotonic() - began)
+    StripeEvent.objects.filter(pk=event.pk).update(
+        status=Status.PROCESSED, processed_at=timezone.now(), next_attempt_at=None, error=""
+    )
+    return "processed"
+
+
+def sweep_once(*, now: datetime, limit: int = 200) -> SweepReport:
+    """Takes up to `limit` due events, oldest due first: failed ones, and those whose handler died. Safe side by side."""
+    began = time.monotonic()
+    due = list(
+        StripeEvent.objects.filter(
+            status__in=[Status.RECEIVED, Status.PROCESSING, Status.FAILED], next_attempt_at__lte=now
+        ).order_by("next_attempt_at")[:limit]
+    )
+    outcomes = []
+    for event in due:
+        if time.monotonic() - began > RUN_FOR:
+            break
+        outcomes.append(_sweep(event, now))
+    return SweepReport(found=len(outcomes), processed=outcomes.count("processed"), failed=outcomes.count("deferred"))
+
+
+def _sweep(event: StripeEvent, now: datetime) -> str:
+    if event.shop_id is None:
+        # Stored, and then its process died before it was resolved.
+        resolution = resolve_shop(
+            scope=StripeScope(event.livemode, event.account), event_object=_envelope(event).object
+        )
+        if event.type not in HANDLERS:
+            StripeEvent.objects.filter(pk=event.pk).update(status=Status.IGNORED, next_attempt_at=None)
+            return "ignored"
+        if resolution.shop_id is None:
+            StripeEvent.objects.filter(pk=event.pk).update(
+                status=Status.DEAD, error=resolution.reason, next_attempt_at=None
+            )
+            return "dead"
+        StripeEvent.objects.filter(pk=event.pk).update(shop_id=resolution.shop_id, resolved_by=resolution.by)
+    return handle_event(event_pk=event.pk, now=now)
+
+
+def _take(*, event_pk: int, now: datetime) -> bool:
+    """One statement: whoever changes the row has the event for the lease's length."""
+    free = ~Q(status=Status.PROCESSING) | Q(next_attempt_at__lte=now)
+    return bool(
+        StripeEvent.objects.filter(free, pk=event_pk)
+        .exclude(status__in=[Status.PROCESSED, Status.IGNORED])
+        .update(status=Status.PROCESSING, attempts=F("attempts") + 1, next_attempt_at=now + LEASE)
+    )
+
+
+def _fail(event: StripeEvent, error: Exception) -> None:
+    dead = event.attempts >= MOST_ATTEMPTS
+    backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(event.attempts - 1, 10))
+    log.warning("event_failed", event_id=event.event_id, type=event.type, attempts=event.attempts, exc_info=error)
+    StripeEvent.objects.filter(pk=event.pk).update(
+        status=Status.DEAD if dead else Status.FAILED,
+        error=f"{type(error).__name__}: {error}"[:2000],
+        next_attempt_at=None if dead else timezone.now() + backoff,
+    )
+
+
+def _envelope(event: StripeEvent) -> Envelope:
+    return Envelope(
+        event_id=event.event_id,
+        type=event.type,
+        livemode=event.livemode,
+        api_version=event.api_version,
+        created_at=event.created_at,
+        object=event.payload["data"]["object"],
+        payload=event.payload,
+    )

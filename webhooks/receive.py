@@ -1,0 +1,145 @@
+"""An event comes in: verified, stored, resolved, handled, in this order. Nothing received is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from commerce.gateway.signatures import verify_signature
+from tenants.context import ShopContext
+from tenants.errors import TenantMismatch
+from tenants.ownership import StripeScope, record_ownership
+from webhooks.dispatch import HANDLERS
+from webhooks.envelope import Envelope, read_envelope
+from webhooks.errors import SignatureRefused, TenantUnresolvable
+from webhooks.inbox import handle_event
+from webhooks.metrics import SIGNATURE_REFUSED, TENANT_MISMATCH, TENANT_UNRESOLVABLE
+from webhooks.models import EventDelivery, StripeEvent
+from webhooks.resolution import Resolution, resolve_shop
+
+log = structlog.get_logger(__name__)
+Status = StripeEvent.Status
+
+# The sweep leaves a new event alone for this long: the request that brought it is handling it.
+HEAD_START = timedelta(seconds=30)
+# Stripe is asked to send an unresolvable event again for a day, then the dead letter alone remembers it.
+ASK_AGAIN_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery: processed, ignored, duplicate, processing (another is at it), deferred (the sweep)."""
+
+    event_id: str
+    outcome: str
+
+
+def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopContext | None, request_id: str) -> Receipt:
+    """Takes one delivery. `host_shop` is set on a shop's own host, where only that shop's events are taken.
+
+    Raises SignatureRefused before anything is stored; TenantMismatch and TenantUnresolvable after.
+    """
+    scope = verify_signature(body, signature)
+    if scope is None:
+        SIGNATURE_REFUSED.labels(shop_id=host_shop.shop_id if host_shop else "").inc()
+        raise SignatureRefused("The signature is missing or wrong.")
+    envelope = read_envelope(body)
+    event, delivery = store(
+        scope=scope,
+        envelope=envelope,
+        host=host,
+        shop_id=host_shop.shop_id if host_shop else None,
+        request_id=request_id,
+    )
+    try:
+        receipt = _act(scope=scope, envelope=envelope, event=event, host_shop=host_shop)
+    except TenantMismatch:
+        _note(delivery, "mismatch")
+        raise
+    except TenantUnresolvable:
+        _note(delivery, "unresolvable")
+        raise
+    _note(delivery, receipt.outcome)
+    return receipt
+
+
+@transaction.atomic(durable=True)
+def store(
+    *, scope: StripeScope, envelope: Envelope, host: str, shop_id: str | None, request_id: str
+) -> tuple[StripeEvent, EventDelivery]:
+    """Records the event, once per mode, account and id, and this delivery of it."""
+    now = timezone.now()
+    StripeEvent.objects.bulk_create(
+        [
+            StripeEvent(
+                livemode=scope.livemode,
+                account=scope.account,
+                event_id=envelope.event_id,
+                type=envelope.type,
+                api_version=envelope.api_version,
+                object_id=envelope.object_id[:255],
+                payload=envelope.payload,
+                created_at=envelope.created_at,
+                received_at=now,
+                next_attempt_at=now + HEAD_START,
+                request_id=request_id,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    event = StripeEvent.objects.get(livemode=scope.livemode, account=scope.account, event_id=envelope.event_id)
+    delivery = EventDelivery.objects.create(
+        event=event, host=host, host_shop_id=shop_id, outcome="received", request_id=request_id, received_at=now
+    )
+    return event, delivery
+
+
+def _act(*, scope: StripeScope, envelope: Envelope, event: StripeEvent, host_shop: ShopContext | None) -> Receipt:
+    if event.status in {Status.PROCESSED, Status.IGNORED}:
+        return Receipt(event.event_id, "duplicate")
+    if envelope.type not in HANDLERS or envelope.livemode != scope.livemode:
+        # Live connect endpoints receive test events too: another world's money.
+        StripeEvent.objects.filter(pk=event.pk).update(
+            status=Status.IGNORED, processed_at=timezone.now(), next_attempt_at=None
+        )
+        return Receipt(event.event_id, "ignored")
+    resolution = resolve_shop(scope=scope, event_object=envelope.object)
+    if resolution.shop_id is None:
+        raise refused(event=event, resolution=resolution)
+    remember(scope=scope, event=event, envelope=envelope, resolution=resolution)
+    if host_shop is not None and host_shop.shop_id != resolution.shop_id:
+        TENANT_MISMATCH.labels(shop_id=host_shop.shop_id).inc()
+        log.error("event_on_another_shops_host", event_id=event.event_id, shop_id=resolution.shop_id)
+        if settings.WEBHOOK_TENANT_ASSERTION_ENABLED:
+            # This delivery's verdict, not the event's: the sweep still handles it, for the shop it belongs to.
+            raise TenantMismatch("This event belongs to another shop than this host.")
+    return Receipt(event.event_id, handle_event(event_pk=event.pk))
+
+
+def refused(*, event: StripeEvent, resolution: Resolution) -> TenantMismatch | TenantUnresolvable:
+    """Keeps the event as a dead letter with its reason, counts it, and returns the error to raise."""
+    StripeEvent.objects.filter(pk=event.pk).update(status=Status.DEAD, error=resolution.reason, next_attempt_at=None)
+    if resolution.mismatch:
+        TENANT_MISMATCH.labels(shop_id="").inc()
+        log.error("event_of_two_shops", event_id=event.event_id, reason=resolution.reason)
+        return TenantMismatch("The event names more than one shop.")
+    TENANT_UNRESOLVABLE.labels(shop_id="").inc()
+    log.error("event_of_no_shop", event_id=event.event_id, reason=resolution.reason)
+    return TenantUnresolvable(event.event_id, ask_again=timezone.now() - event.received_at < ASK_AGAIN_FOR)
+
+
+def remember(*, scope: StripeScope, event: StripeEvent, envelope: Envelope, resolution: Resolution) -> None:
+    """Writes the resolved shop on the event and teaches the map its object."""
+    StripeEvent.objects.filter(pk=event.pk).update(shop_id=resolution.shop_id, resolved_by=resolution.by)
+    if resolution.shop_id is not None:
+        kind = str(envelope.object.get("object") or "")[:64]
+        record_ownership(scope=scope, shop_id=resolution.shop_id, objects=[(kind, envelope.object_id)], source="event")
+
+
+def _note(delivery: EventDelivery, outcome: str) -> None:
+    EventDelivery.objects.filter(pk=delivery.pk).update(outcome=outcome)

@@ -1,0 +1,63 @@
+"""Whose event is it? Metadata, then the ownership map, then the connected account. Never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from tenants.models import Shop, ShopSettings
+from tenants.ownership import StripeScope, owner_of
+
+# Fields of an event's object that name objects which the map may know. Events carry ids there, never whole objects.
+REFERENCES = ("id", "payment_intent", "charge", "latest_charge", "subscription", "invoice", "customer", "setup_intent")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """`shop_id` is set when exactly one shop was found, `by` names the step; `mismatch`: contradiction, not silence."""
+
+    shop_id: str | None
+    by: str
+    mismatch: bool = False
+    reason: str = ""
+
+
+def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any]) -> Resolution:
+    """The shop that an event's object belongs to, capped by the account whose secret verified the event.
+
+    At most three queries.
+    """
+    metadata = event_object.get("metadata")
+    named = str(metadata.get("shop_id") or "") if isinstance(metadata, Mapping) else ""
+    known = owner_of(scope=scope, object_ids=references(event_object))
+    if len(known) > 1:
+        return Resolution(None, "", mismatch=True, reason=f"Its objects belong to {', '.join(sorted(known))}.")
+    if named and known and known != {named}:
+        return Resolution(None, "", mismatch=True, reason=f"Metadata says {named}, the map says {known.pop()}.")
+    capped = _shop_of_account(scope)
+    found = named or (known.pop() if known else "") or (capped or "")
+    if not found:
+        return Resolution(None, "", reason="No metadata, no known object, no account of one shop.")
+    if capped is not None and found != capped:
+        return Resolution(None, "", mismatch=True, reason=f"The account belongs to {capped}, the event names {found}.")
+    if not Shop.objects.filter(pk=found, settings__isnull=False).exists():
+        return Resolution(None, "", reason=f"There is no shop {found[:63]!r}.")
+    return Resolution(found, "metadata" if named else "object" if found != capped else "account")
+
+
+def references(event_object: Mapping[str, Any]) -> list[str]:
+    """Ids that the object names, its own first."""
+    return [value for name in REFERENCES if isinstance(value := event_object.get(name), str) and value]
+
+
+def _shop_of_account(scope: StripeScope) -> str | None:
+    """The one shop behind a connected account; the platform's own account caps nothing."""
+    if scope.account == settings.STRIPE_ACCOUNT:
+        return None
+    shops = list(
+        ShopSettings.objects.filter(stripe_connected_account=scope.account).values_list("shop_id", flat=True)[:2]
+    )
+    return shops[0] if len(shops) == 1 else None
