@@ -151,15 +151,14 @@ def _products(rows: Iterable[dict[str, Any]]) -> list[CatalogProduct]:
 
 
 def _rows(*, shop_id: str, locale: str) -> QuerySet[Any, dict[str, Any]]:
-    texts = ProductText.objects.filter(shop_id=shop_id, product_id=OuterRef("product_id")).order_by(
-        Case(
-            When(locale=locale, then=Value(0)),
-            When(locale=OuterRef("shop__settings__default_locale"), then=Value(1)),
-            default=Value(2),
-            output_field=IntegerField(),
-        ),
-        "locale",
+    preference = Case(
+        When(locale=locale, then=Value(0)),
+        When(locale=OuterRef("shop__settings__default_locale"), then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
     )
+    texts = ProductText.objects.filter(shop_id=shop_id, product_id=OuterRef("product_id"))
+    texts = texts.annotate(preference=preference).order_by("preference", "locale")
     rows = (
         Variant.objects.for_shop(shop_id)
         .filter(Q(product__shop_id=shop_id))
