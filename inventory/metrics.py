@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import Counter, Histogram
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from inventory.models import InventoryRun
+from tenants.metrics import NO_SHOP
 
 _SHOP: Final = ("shop_id",)
 
@@ -24,3 +29,24 @@ LOCK_WAIT: Final = Histogram(
 )
 
 FINISHED: Final = {"committed": HOLDS_COMMITTED, "released": HOLDS_RELEASED, "expired": HOLDS_EXPIRED}
+
+
+class InventoryGauges:
+    """What the last runs found, read from the database at scrape time. `-` stands for "of no one shop"."""
+
+    def collect(self) -> Iterator[Metric]:
+        reaped = GaugeMetricFamily(
+            "reaper_last_success_timestamp_seconds", "When the reaper last finished a run.", labels=_SHOP
+        )
+        violations = GaugeMetricFamily(
+            "stock_invariant_violations", "Stock rows that differ from their history.", labels=_SHOP
+        )
+        for run in InventoryRun.objects.order_by("kind", "-finished_at").distinct("kind"):
+            if run.kind == InventoryRun.Kind.REAP:
+                reaped.add_metric([NO_SHOP], run.finished_at.timestamp())
+            else:
+                violations.add_metric([NO_SHOP], 0)
+                for owner_id, count in run.report["drifted"].items():
+                    violations.add_metric([owner_id], count)
+        yield reaped
+        yield violations

@@ -25,6 +25,15 @@ class GuardReport:
     kept: int = 0
     failed: int = 0
 
+    def __add__(self, other: GuardReport) -> GuardReport:
+        return GuardReport(
+            found=self.found + other.found,
+            expired=self.expired + other.expired,
+            committed=self.committed + other.committed,
+            kept=self.kept + other.kept,
+            failed=self.failed + other.failed,
+        )
+
 
 @runtime_checkable
 class ReleaseGuard(Protocol):
@@ -42,7 +51,8 @@ class ReleaseGuard(Protocol):
 
     def reap_overdue(self, *, now: datetime, limit: int) -> GuardReport:
         """Ends up to `limit` overdue holds that checkouts own: first made unpayable, then given back, or committed when
-        they were paid. Called outside any transaction.
+        they were paid. Called outside any transaction, and again while it finds `limit` of them: what it has looked at
+        and kept, it doesn't find again for a while.
         """
 
     def free_overdue(self, *, shop_id: str, hold_ids: Sequence[UUID], within_seconds: float) -> int:

@@ -1,5 +1,9 @@
 """Routes of this app under /api/."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from inventory.api.views import AvailabilityView
+
+urlpatterns: list[URLPattern] = [
+    path("inventory/availability", AvailabilityView.as_view(), name="inventory-availability"),
+]

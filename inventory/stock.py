@@ -1,0 +1,246 @@
+"""Stock rows: opening, adjusting, recounting, and taking or returning units without a hold.
+
+Every change of `on_hand` is written together with the movement that explains it. `…_within` verbs join the caller's
+transaction; the others own theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from inventory.errors import Holder, InsufficientStock, Shortage, StockHeld
+from inventory.holds import Line, bound_request_id, combined
+from inventory.locks import bound_lock_waits, busy_on_lock_timeout, lock_stock_rows
+from inventory.models import HoldItem, StockMovement, StockOwner, StockRow
+from inventory.variants import parse_variant_key
+from tenants.audit import Actor, record_audit
+from tenants.errors import InvalidRequest, NotFound
+
+Reason = StockMovement.Reason
+# Far from the column's end, so that no sum of movements comes near it.
+MAX_ON_HAND: Final = 1_000_000_000
+ADJUSTING: Final = frozenset({Reason.RECEIPT, Reason.ADJUSTMENT, Reason.RETURN})
+
+
+@dataclass(frozen=True, slots=True)
+class StockChange:
+    """A row after a verb. `delta` is what was moved: 0 when a recount found what was expected."""
+
+    stock_row_id: int
+    on_hand: int
+    held: int
+    delta: int
+
+
+def create_stock_row(
+    *,
+    shop_id: str,
+    sku: str,
+    variant_key: str,
+    on_hand: int,
+    acting: Actor,
+    note: str,
+    low_stock_threshold: int = 0,
+    now: datetime | None = None,
+) -> StockRow:
+    """Opens a row of the shop's own stock with its first movement. Raises InvalidRequest, also when the row exists."""
+    named, _ = parse_variant_key(variant_key)
+    if named != sku:
+        raise InvalidRequest("The variant key names another SKU.", {"variantKey": [f"Begins with {named}."]})
+    _count(on_hand, "onHand")
+    with transaction.atomic(durable=True):
+        StockOwner.objects.get_or_create(pk=shop_id, defaults={"shop_id": shop_id})
+        row, created = StockRow.objects.get_or_create(
+            owner_id=shop_id,
+            variant_key=variant_key,
+            defaults={"sku": sku, "on_hand": on_hand, "low_stock_threshold": low_stock_threshold},
+        )
+        if not created:
+            raise InvalidRequest("There is a stock row of this variant already.", {"variantKey": ["Not a new one."]})
+        if on_hand:
+            _explain([(row, on_hand)], Reason.OPENING, acting=acting, note=note, now=now or timezone.now())
+        _audit("stock.opened", row, acting, note, {"variantKey": variant_key, "onHand": on_hand})
+    return row
+
+
+def adjust_stock(
+    *,
+    shop_id: str,
+    stock_row_id: int,
+    delta: int,
+    reason: str,
+    note: str,
+    acting: Actor,
+    now: datetime | None = None,
+) -> StockChange:
+    """Adds `delta` units, or takes them away. `reason` is receipt, adjustment or return; `note` says why.
+
+    Raises InvalidRequest, NotFound, InventoryBusy, and StockHeld when fewer units than are held would be left.
+    """
+    if type(delta) is not int or not delta:
+        raise InvalidRequest("An adjustment moves something.", {"delta": ["A whole number other than 0."]})
+    if reason not in ADJUSTING:
+        raise InvalidRequest("Not a reason to adjust stock.", {"reason": [f"One of {', '.join(sorted(ADJUSTING))}."]})
+    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+        row = _locked(shop_id, stock_row_id)
+        change = _move(row, delta, Reason(reason), acting=acting, note=note, now=now or timezone.now())
+        _audit("stock.adjusted", row, acting, note, {"delta": delta, "onHand": change.on_hand, "reason": reason})
+    return change
+
+
+def recount_stock(
+    *, shop_id: str, stock_row_id: int, counted: int, note: str, acting: Actor, now: datetime | None = None
+) -> StockChange:
+    """Makes `on_hand` what somebody counted, held units included. The difference is taken under the row's lock, so that
+    sales in the meantime aren't undone.
+
+    Raises InvalidRequest, NotFound, InventoryBusy, and StockHeld when fewer units than are held were counted.
+    """
+    _count(counted, "counted")
+    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+        row = _locked(shop_id, stock_row_id)
+        delta = counted - row.on_hand
+        change = StockChange(row.pk, row.on_hand, row.held, 0)
+        if delta:
+            change = _move(row, delta, Reason.RECOUNT, acting=acting, note=note, now=now or timezone.now())
+        _audit("stock.recounted", row, acting, note, {"delta": delta, "onHand": change.on_hand})
+    return change
+
+
+def take_stock_within(*, shop_id: str, lines: Sequence[Line], reference: str, acting: Actor, now: datetime) -> None:
+    """Sells units that nobody holds: all lines or none, one movement each with `reference`.
+
+    For payments that no hold covers: a late one, or a shop that holds nothing. Whether `reference` took its units
+    before is the caller's to know. Raises InsufficientStock with nothing written; contention is an OperationalError.
+    """
+    wanted = combined(lines)
+    rows = _rows_of(shop_id, wanted)
+    short = [
+        Shortage(line.sku, line.variant_key, line.quantity, rows[line.variant_key].available)
+        if line.variant_key in rows
+        else Shortage(line.sku, line.variant_key, line.quantity, 0)
+        for line in wanted
+        if line.variant_key not in rows or rows[line.variant_key].available < line.quantity
+    ]
+    if short:
+        raise InsufficientStock(short)
+    deltas = [(rows[line.variant_key], -line.quantity) for line in wanted]
+    _apply(deltas, Reason.SALE, reference=reference, acting=acting, note="", now=now)
+
+
+def return_stock_within(
+    *, shop_id: str, lines: Sequence[Line], reference: str, acting: Actor, now: datetime, note: str = ""
+) -> None:
+    """Puts sold units back, one movement each with `reference`. Raises NotFound when a variant has no stock row."""
+    wanted = combined(lines)
+    rows = _rows_of(shop_id, wanted)
+    if missing := [line.variant_key for line in wanted if line.variant_key not in rows]:
+        raise NotFound(f"There is no stock row of {', '.join(missing)}.")
+    deltas = [(rows[line.variant_key], line.quantity) for line in wanted]
+    _apply(deltas, Reason.RETURN, reference=reference, acting=acting, note=note, now=now)
+
+
+def holders_of(*, owner_id: str, stock_row_id: int, limit: int = 50) -> list[Holder]:
+    """Who holds the row's units now, the first to end first."""
+    items = (
+        HoldItem.objects.filter(stock_row_id=stock_row_id, stock_row__owner_id=owner_id, hold__status="active")
+        .order_by("hold__expires_at", "hold_id")
+        .values_list("hold_id", "shop_id", "hold__held_for", "quantity", "hold__expires_at")
+    )
+    return [Holder(*item) for item in items[:limit]]
+
+
+def _locked(shop_id: str, stock_row_id: int) -> StockRow:
+    bound_lock_waits()
+    rows = lock_stock_rows(owner_id=shop_id, row_ids=[stock_row_id])
+    if not rows:
+        raise NotFound("There is no such stock row.")
+    return rows[0]
+
+
+def _rows_of(shop_id: str, wanted: Sequence[Line]) -> dict[str, StockRow]:
+    """The lines' rows by variant key, locked."""
+    bound_lock_waits()
+    keys = [line.variant_key for line in wanted]
+    ids = StockRow.objects.filter(owner_id=shop_id, variant_key__in=keys).values_list("pk", flat=True)
+    return {row.variant_key: row for row in lock_stock_rows(owner_id=shop_id, row_ids=list(ids))}
+
+
+def _move(
+    row: StockRow, delta: int, reason: StockMovement.Reason, *, acting: Actor, note: str, now: datetime
+) -> StockChange:
+    """Changes one locked row, and explains it."""
+    if row.on_hand + delta < row.held:
+        holders = holders_of(owner_id=row.owner_id, stock_row_id=row.pk)
+        raise StockHeld(on_hand=row.on_hand, held=row.held, holders=holders)
+    _count(row.on_hand + delta, "onHand")
+    _apply([(row, delta)], reason, reference="", acting=acting, note=note, now=now)
+    return StockChange(row.pk, row.on_hand, row.held, delta)
+
+
+def _apply(
+    deltas: Sequence[tuple[StockRow, int]],
+    reason: StockMovement.Reason,
+    *,
+    reference: str,
+    acting: Actor,
+    note: str,
+    now: datetime,
+) -> None:
+    """Changes locked rows, in order of id, and explains it."""
+    for row, delta in sorted(deltas, key=lambda change: change[0].pk):
+        StockRow.objects.filter(pk=row.pk).update(on_hand=F("on_hand") + delta)
+        row.on_hand += delta
+    _explain(deltas, reason, reference=reference, acting=acting, note=note, now=now)
+
+
+def _explain(
+    deltas: Sequence[tuple[StockRow, int]],
+    reason: StockMovement.Reason,
+    *,
+    acting: Actor,
+    note: str,
+    now: datetime,
+    reference: str = "",
+) -> None:
+    """One movement per change; the rows carry `on_hand` as it is afterwards."""
+    request_id = bound_request_id()
+    StockMovement.objects.bulk_create(
+        StockMovement(
+            owner_id=row.owner_id,
+            stock_row=row,
+            delta=delta,
+            on_hand_after=row.on_hand,
+            reason=reason,
+            reference=reference,
+            actor=str(acting),
+            note=note,
+            request_id=request_id,
+            at=now,
+        )
+        for row, delta in deltas
+    )
+
+
+def _count(number: object, field: str) -> None:
+    if type(number) is not int or not 0 <= number <= MAX_ON_HAND:
+        raise InvalidRequest("Not a number of units.", {field: [f"A whole number from 0 to {MAX_ON_HAND:,}."]})
+
+
+def _audit(action: str, row: StockRow, acting: Actor, note: str, data: dict[str, int | str]) -> None:
+    record_audit(
+        shop_id=row.owner_id,
+        acting=acting,
+        action=action,
+        object_type="stock_row",
+        object_id=row.pk,
+        reason=note,
+        data=data,
+    )
