@@ -22,7 +22,7 @@ from . import postgres, valkey
 from .place import EmbeddedError, Place, locked, place_of, private_folder
 from .postgres import ROLE, Profile
 from .processes import alive, started_at
-from .programs import postgres_install
+from .programs import postgres_install, valkey_server
 
 __all__ = [
     "ALL",
@@ -35,11 +35,13 @@ __all__ = [
     "Services",
     "alive",
     "locked",
+    "place_of",
     "postgres_install",
     "start",
     "started_at",
     "stop",
     "vacated",
+    "valkey_server",
 ]
 
 Server = Literal["postgres", "valkey"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from .place import PROC, EmbeddedError, Place
-from .processes import START_SECONDS, alive, end, pid_in, run, serves, spawn, tail
+from .processes import HANGING_SECONDS, PATIENCE_SECONDS, START_SECONDS, alive, end, pid_in, run, serves, spawn, tail
 from .programs import drop_copies, postgres_programs
 
 Profile = Literal["durable", "fast"]
@@ -41,10 +41,14 @@ HBA = f"local all {ROLE} trust\n"
 FIRST_STATEMENTS = f"CREATE ROLE {ROLE} LOGIN NOSUPERUSER CREATEDB\nCREATE DATABASE {ROLE} OWNER {ROLE}\n"
 
 
-def answers(place: Place, *, seconds: float = 5.0) -> bool:
-    """Whether a session can be opened. Speaks the start of the protocol itself: psycopg isn't there before the venv.
+State = Literal["ready", "starting", "silent"]
 
-    `seconds` bounds each step, so a postmaster that hangs counts as one that doesn't answer.
+
+def state(place: Place, *, seconds: float) -> State:
+    """What opening a session meets, each step of it within `seconds`.
+
+    Speaks the start of the protocol itself: psycopg isn't there before the installation. Raises EmbeddedError for a
+    refusal that waiting won't cure.
     """
     fields = f"user\0{ROLE}\0database\0{ROLE}\0application_name\0holdfast-probe\0\0".encode()
     try:
@@ -58,30 +62,38 @@ def answers(place: Place, *, seconds: float = 5.0) -> bool:
                     body = stream.read(length - 4)
                     if kind == b"Z":
                         channel.sendall(b"X\0\0\0\4")
-                        return True
+                        return "ready"
                     if kind == b"E":
-                        _refused(place, body)
-                        return False
+                        return _refused(place, body)
     except (OSError, struct.error):
-        return False
-    return False
+        return "silent"
+    return "silent"
 
 
-def _refused(place: Place, error: bytes) -> None:
-    """Raise for a refusal that waiting won't cure; "starting up" (57P03) and "too many clients" (53300) pass."""
+def _refused(place: Place, error: bytes) -> State:
+    """Read an error answer: 57P03 is a server that starts or stops, 53300 one that serves as many as it may."""
     told = {part[:1]: part[1:].decode(errors="replace") for part in error.split(b"\0") if part}
-    if told.get(b"C") not in {"57P03", "53300"}:
-        raise EmbeddedError(f"PostgreSQL in {place.data} refuses its own role: {told.get(b'M')}. Try `dev.py reset`.")
+    code = told.get(b"C", "")
+    if code in {"57P03", "53300"}:
+        return "starting" if code == "57P03" else "ready"
+    raise EmbeddedError(f"PostgreSQL in {place.data} refuses its own role: {told.get(b'M')}. Try `dev.py reset`.")
 
 
 def ensure(place: Place, *, profile: Profile) -> int:
     """Have a postmaster that answers; answers its pid. The caller holds the start lock.
 
     Starts, adopts or replaces whatever is there: a living server, one that hangs, a stale pid file, nothing at all.
+    Somebody may be working with a server that is merely slow, so it is given its time before it counts as hanging.
     """
     pid = pid_in(place.cluster / "postmaster.pid")
-    if alive(pid) and answers(place):
-        return pid
+    begun = time.monotonic()
+    while serves(place, pid):
+        found = state(place, seconds=PATIENCE_SECONDS)
+        if found == "ready":
+            return pid
+        if time.monotonic() - begun > (START_SECONDS if found == "starting" else PATIENCE_SECONDS):
+            break
+        time.sleep(0.05)
     if not place.cluster.exists():
         _initialise(place)
     return _start(place, profile=profile)
@@ -127,7 +139,7 @@ def _start(place: Place, *, profile: Profile) -> int:
         _clear_remains(place)
         pid = spawn(place, command, folder=place.cluster, log="postgres.log")
         while alive(pid) and time.monotonic() < deadline:
-            if answers(place):
+            if state(place, seconds=PATIENCE_SECONDS) == "ready":
                 return pid
             time.sleep(0.02)
         # It ends at once while backends of a killed postmaster still hold the shared memory: they go within a second.
@@ -141,8 +153,8 @@ def _clear_remains(place: Place) -> None:
     PostgreSQL would believe a pid file whose number is a zombie or belongs to another program by now.
     """
     pid = pid_in(place.cluster / "postmaster.pid")
-    if serves(pid, place.cluster):
-        end(pid, polite=signal.SIGQUIT)
+    if serves(place, pid):
+        end(pid, polite=signal.SIGQUIT, seconds=HANGING_SECONDS)
     for path in (place.cluster / "postmaster.pid", place.postgres_socket, Path(f"{place.postgres_socket}.lock")):
         path.unlink(missing_ok=True)
 
@@ -150,6 +162,6 @@ def _clear_remains(place: Place) -> None:
 def stop(place: Place) -> None:
     """Stop the postmaster: sessions are ended, a checkpoint is written. Harmless when none runs."""
     pid = pid_in(place.cluster / "postmaster.pid")
-    if serves(pid, place.cluster):
+    if serves(place, pid):
         end(pid, polite=signal.SIGINT)
     drop_copies(place, "postgres")

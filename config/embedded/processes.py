@@ -15,8 +15,14 @@ from .place import PROC, EmbeddedError, Place
 START_SECONDS = 60.0
 """Time a server has to answer: well under a second as a rule, longer on a loaded machine or while recovering."""
 
+PATIENCE_SECONDS = 8.0
+"""Silence after which a living server counts as hanging."""
+
 STOP_SECONDS = 10.0
 """Time a server has to stop by itself before it is killed; both recover from that at the next start."""
+
+HANGING_SECONDS = 2.0
+"""The same for one that no longer answers: it was given its time when it was asked."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Servers started by this process, kept so that they are reaped when they end."""
@@ -96,16 +102,22 @@ def _ps(pid: int, column: str) -> str:
     return shown.stdout.strip()
 
 
-def serves(pid: int, folder: Path) -> bool:
-    """Whether `pid` is a server working in `folder`: pid files outlive their processes."""
+def serves(place: Place, pid: int) -> bool:
+    """Whether `pid` is a server of this place: pid files outlive their processes, and numbers are used again.
+
+    Told by the sockets' folder on its command line, which everybody may read, unlike its working folder: in a container
+    root lacks the right to see that of another user's process.
+    """
     if not alive(pid):
         return False
     if PROC.exists():
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/cwd").readlink() == folder
-        return False
-    command = _ps(pid, "command")
-    return "postgres" in command or "valkey-server" in command
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            return False
+    else:
+        command = _ps(pid, "command")
+    return str(place.sockets) in command
 
 
 def pid_in(path: Path) -> int:
@@ -126,12 +138,12 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
     return True
 
 
-def end(pid: int, *, polite: signal.Signals) -> None:
-    """Stop a process: `polite` first, SIGKILL after STOP_SECONDS."""
+def end(pid: int, *, polite: signal.Signals, seconds: float = STOP_SECONDS) -> None:
+    """Stop a process: `polite` first, SIGKILL after `seconds`."""
     for number in (polite, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        if wait_until(lambda: not alive(pid), seconds=STOP_SECONDS):
+        if wait_until(lambda: not alive(pid), seconds=seconds):
             return
     raise EmbeddedError(f"Process {pid} can't be stopped.")
 

@@ -45,7 +45,7 @@ def postgres_programs(place: Place) -> Path:
     if libraries.exists():
         shutil.copytree(libraries, copies / libraries.name)
     inside = copies / install.parent.name / install.name
-    shutil.copytree(install, inside, ignore=shutil.ignore_patterns("include", "*.a", "pg_*[a-z]", "psql", "ecpg"))
+    shutil.copytree(install, inside, ignore=_unneeded)
     _readable(copies)
     return inside / "bin"
 
@@ -71,7 +71,7 @@ def _usable(program: Path, account: Account) -> bool:
     """Whether the account can run `program` where it is (mode bits only).
 
     A checkout below a private home can't be entered by another user, and opening the home is not ours to do: then the
-    programs (about 25 MB) are copied beside the sockets, anew at every start, and removed with the server.
+    programs (about 30 MB) are copied beside the sockets, anew at every start, and removed with the server.
     """
     if not account.foreign:
         return True
@@ -93,6 +93,13 @@ def _new_copies(place: Place, name: str) -> Path:
     copies = _copies(place, name)
     copies.mkdir(mode=0o755)
     return copies
+
+
+def _unneeded(folder: str, names: list[str]) -> set[str]:
+    """Of an installation, what its server can do without."""
+    if Path(folder).name == "bin":
+        return set(names) - {"postgres", "initdb"}
+    return {name for name in names if name == "include" or name.endswith(".a")}
 
 
 def _readable(folder: Path) -> None:

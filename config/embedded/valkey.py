@@ -9,7 +9,18 @@ import time
 
 from .place import EmbeddedError, Place
 from .postgres import Profile
-from .processes import START_SECONDS, alive, end, pid_in, serves, spawn, tail
+from .processes import (
+    HANGING_SECONDS,
+    PATIENCE_SECONDS,
+    START_SECONDS,
+    alive,
+    end,
+    pid_in,
+    serves,
+    spawn,
+    tail,
+    wait_until,
+)
 from .programs import drop_copies, valkey_program
 
 # The queue and the carts live here: nothing may be evicted, and a killed server loses a second at most.
@@ -18,11 +29,11 @@ DURABLE = {"appendonly": "yes", "appendfsync": "everysec"}
 FAST = {"appendonly": "no"}
 
 
-def answers(place: Place, *, seconds: float = 5.0) -> bool:
-    """Whether it answers PING, which it refuses while still loading its data."""
+def answers(place: Place) -> bool:
+    """Whether it answers PING, which it refuses while still loading its data. Waits PATIENCE_SECONDS at each step."""
     try:
         with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(seconds)
+            channel.settimeout(PATIENCE_SECONDS)
             channel.connect(str(place.valkey_socket))
             channel.sendall(b"PING\r\n")
             return channel.recv(7) == b"+PONG\r\n"
@@ -33,12 +44,12 @@ def answers(place: Place, *, seconds: float = 5.0) -> bool:
 def ensure(place: Place, *, profile: Profile) -> int:
     """Have a Valkey that answers; answers its pid. The caller holds the start lock."""
     pid = pid_in(place.valkey / "valkey.pid")
-    if alive(pid) and answers(place):
+    if serves(place, pid) and wait_until(lambda: answers(place), seconds=PATIENCE_SECONDS):
         return pid
     place.valkey.mkdir(mode=0o700, exist_ok=True)
     os.chown(place.valkey, place.account.uid, place.account.gid)
-    if serves(pid, place.valkey):
-        end(pid, polite=signal.SIGTERM)
+    if serves(place, pid):
+        end(pid, polite=signal.SIGTERM, seconds=HANGING_SECONDS)
     for leftover in (place.valkey / "valkey.pid", place.valkey_socket):
         leftover.unlink(missing_ok=True)
     options = {**OPTIONS, **(FAST if profile == "fast" else DURABLE), "pidfile": "valkey.pid"}
@@ -56,6 +67,6 @@ def ensure(place: Place, *, profile: Profile) -> int:
 def stop(place: Place) -> None:
     """Stop the server after it has written its data. Harmless when none runs."""
     pid = pid_in(place.valkey / "valkey.pid")
-    if serves(pid, place.valkey):
+    if serves(place, pid):
         end(pid, polite=signal.SIGTERM)
     drop_copies(place, "valkey")
