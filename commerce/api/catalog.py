@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from commerce.catalog.images import image_url
 from commerce.catalog.locales import choose_locale
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
-from inventory.availability import available_by_key
+from inventory.availability import available_for_skus
 from tenants.context import ShopContext, current_shop
 from tenants.errors import InvalidRequest
 
@@ -55,20 +55,22 @@ def _matches(header: str, etag: str) -> bool:
 
 def catalog_json(shop: ShopContext, products: list[CatalogProduct], *, locale: str) -> dict[str, Any]:
     """The catalog's document. Amounts in minor units; a rental's `unitAmount` is per day. One query for stock."""
-    keys = sorted(variant.variant_key for product in products for variant in product.variants)
-    available = available_by_key(shop_id=shop.shop_id, variant_keys=keys) if keys else {}
+    skus = [product.sku for product in products]
+    stock = available_for_skus(shop_id=shop.shop_id, skus=skus) if skus else []
+    states = {item.variant_key: str(item.state) for item in stock}
+    rental = shop.policy.kind == "rental"
     return {
         "shopId": shop.shop_id,
         "kind": shop.policy.kind,
-        "pricePer": "day" if shop.policy.kind == "rental" else "unit",
+        "pricePer": "day" if rental else "unit",
         "currency": shop.policy.currency,
         "locale": locale,
         "locales": list(shop.policy.locales),
-        "products": [_product_json(product, available, rental=shop.policy.kind == "rental") for product in products],
+        "products": [_product_json(product, states, rental=rental) for product in products],
     }
 
 
-def _product_json(product: CatalogProduct, available: dict[str, int], *, rental: bool) -> dict[str, Any]:
+def _product_json(product: CatalogProduct, states: dict[str, str], *, rental: bool) -> dict[str, Any]:
     return {
         "sku": product.sku,
         "slug": product.slug,
@@ -77,12 +79,13 @@ def _product_json(product: CatalogProduct, available: dict[str, int], *, rental:
         "image": image_url(product.image),
         "attributes": product.choices,
         "variants": [
-            _variant_json(variant, available.get(variant.variant_key, 0), rental=rental) for variant in product.variants
+            _variant_json(variant, states.get(variant.variant_key, "out"), rental=rental)
+            for variant in product.variants
         ],
     }
 
 
-def _variant_json(variant: CatalogItem, available: int, *, rental: bool) -> dict[str, Any]:
+def _variant_json(variant: CatalogItem, state: str, *, rental: bool) -> dict[str, Any]:
     return {
         "sku": variant.sku,
         "variantKey": variant.variant_key,
@@ -92,5 +95,5 @@ def _variant_json(variant: CatalogItem, available: int, *, rental: bool) -> dict
         "unitAmount": variant.price_amount,
         "depositAmount": variant.deposit_amount if rental else 0,
         # A hint for lists; /api/inventory/availability has the numbers.
-        "availability": "in_stock" if available > 0 else "out",
+        "availability": state,
     }

@@ -1,5 +1,11 @@
 """Routes of this app under /api/."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from commerce.api.cart import CartView
+from commerce.api.catalog import CatalogView
+
+urlpatterns: list[URLPattern] = [
+    path("cart", CartView.as_view(), name="cart"),
+    path("catalog", CatalogView.as_view(), name="catalog"),
+]

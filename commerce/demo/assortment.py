@@ -1,0 +1,204 @@
+"""What the two demonstration shops sell. Data only; amounts in minor units of the shop's currency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product as combinations
+from typing import Final
+
+IMAGES: Final = "storefront/products"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoProduct:
+    """One product. `attributes` span its variants, in page order; `titles` and `descriptions` are by locale.
+
+    `image` is a file below the products' folder; where colours look different it holds `{color}`.
+    `stock` holds the units of each variant, repeated as needed: a demo shop with everything in plenty shows nothing.
+    """
+
+    sku: str
+    slug: str
+    titles: Mapping[str, str]
+    descriptions: Mapping[str, str]
+    price: int
+    image: str
+    stock: tuple[int, ...]
+    deposit: int = 0
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def variants(self) -> list[tuple[dict[str, str], str, int]]:
+        """Attributes, image path and opening stock of every variant."""
+        names = list(self.attributes)
+        found = []
+        for number, values in enumerate(combinations(*self.attributes.values())):
+            attributes = dict(zip(names, values, strict=True))
+            image = f"{IMAGES}/{self.image.format(color=attributes.get('color', ''))}"
+            found.append((attributes, image, self.stock[number % len(self.stock)]))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class DemoShop:
+    """One shop with its settings and its products."""
+
+    id: str
+    name: str
+    kind: str
+    currency: str
+    time_zone: str
+    checkout_ui: str
+    products: tuple[DemoProduct, ...]
+
+
+COCHLEARFIT: Final = DemoShop(
+    id="cochlearfit",
+    name="CochlearFit",
+    kind="sale",
+    currency="EUR",
+    time_zone="Europe/Berlin",
+    checkout_ui="hosted_page",
+    products=(
+        DemoProduct(
+            sku="HEADBAND-SPORT",
+            slug="sport-headband",
+            titles={"en": "Sport headband", "de": "Sport-Stirnband"},
+            descriptions={
+                "en": "Keeps the processor where it belongs while you run, climb or dance. Breathable mesh, a pocket "
+                "on each side, and a safety loop for the cable. Machine washable at 40 °C.",
+                "de": "Hält den Prozessor am Platz, beim Laufen, Klettern oder Tanzen. Atmungsaktives Gewebe, je eine "
+                "Tasche pro Seite und eine Sicherungsschlaufe für das Kabel. Waschbar bei 40 °C.",
+            },
+            price=2490,
+            image="headband-sport-{color}.svg",
+            stock=(40, 25, 60, 18, 33, 5),
+            attributes={"size": ("S", "M", "L"), "color": ("black", "teal", "coral")},
+        ),
+        DemoProduct(
+            sku="HEADBAND-KIDS",
+            slug="kids-headband",
+            titles={"en": "Kids' headband", "de": "Kinder-Stirnband"},
+            descriptions={
+                "en": "Extra soft, with a closure that small hands can't open. For heads of 44 to 52 centimetres.",
+                "de": "Besonders weich, mit einem Verschluss, den kleine Hände nicht öffnen. Für Köpfe von 44 bis 52 "
+                "Zentimetern.",
+            },
+            price=1990,
+            image="headband-kids-{color}.svg",
+            stock=(20, 12, 30, 2),
+            attributes={"size": ("XS", "S"), "color": ("mint", "sunny")},
+        ),
+        DemoProduct(
+            sku="HEADBAND-WOOL",
+            slug="merino-headband",
+            titles={"en": "Merino headband", "de": "Merino-Stirnband"},
+            descriptions={
+                "en": "Warm over the ears without muffling the microphones: fine merino, knitted open where sound "
+                "passes.",
+                "de": "Warm über den Ohren, ohne die Mikrofone zu dämpfen: feine Merinowolle, offen gestrickt, wo der "
+                "Schall hindurch muss.",
+            },
+            price=3400,
+            image="headband-wool-{color}.svg",
+            stock=(8, 15, 0, 6),
+            attributes={"size": ("S", "M", "L"), "color": ("charcoal", "sand")},
+        ),
+        DemoProduct(
+            sku="HEADBAND-NIGHT",
+            slug="night-headband",
+            titles={"en": "Night headband", "de": "Nacht-Stirnband"},
+            descriptions={
+                "en": "Flat seams and nothing hard to lie on, for those who sleep with their processor on.",
+                "de": "Flache Nähte und nichts Hartes, auf dem man liegt, für alle, die mit Prozessor schlafen.",
+            },
+            price=2250,
+            image="headband-night.svg",
+            stock=(14, 22, 9),
+            attributes={"size": ("S", "M", "L")},
+        ),
+        DemoProduct(
+            sku="SAFETY-CLIP",
+            slug="safety-clip",
+            titles={"en": "Safety clip", "de": "Sicherungsclip"},
+            descriptions={
+                "en": "A short cord with a clip for the collar: what falls off stays with you. Fits every headband.",
+                "de": "Eine kurze Kordel mit Clip für den Kragen: Was herunterfällt, bleibt bei dir. Passt zu jedem "
+                "Stirnband.",
+            },
+            price=690,
+            image="safety-clip.svg",
+            stock=(250,),
+        ),
+        DemoProduct(
+            sku="HEADBAND-GOLD",
+            slug="limited-gold-headband",
+            titles={"en": "Gold headband, limited", "de": "Gold-Stirnband, limitiert"},
+            descriptions={
+                "en": "Woven once a year in a small number, each one signed by the weaver. When they are gone, they "
+                "are gone.",
+                "de": "Einmal im Jahr in kleiner Zahl gewebt und von Hand signiert. Weg ist weg.",
+            },
+            price=8900,
+            image="headband-gold.svg",
+            stock=(10,),
+        ),
+    ),
+)
+
+COVER_ME_PRETTY: Final = DemoShop(
+    id="cover-me-pretty",
+    name="Cover Me Pretty",
+    kind="rental",
+    currency="USD",
+    time_zone="America/New_York",
+    checkout_ui="elements",
+    products=(
+        DemoProduct(
+            sku="OPERA-CAPE",
+            slug="velvet-opera-cape",
+            titles={"en": "Velvet opera cape", "de": "Opernumhang aus Samt"},
+            descriptions={
+                "en": "Floor-length silk velvet with a satin lining and a clasp that clicks. Cleaned after every "
+                "evening.",
+                "de": "Bodenlanger Seidensamt mit Satinfutter und einer Schließe, die einrastet. Nach jedem Abend "
+                "gereinigt.",
+            },
+            price=3500,
+            deposit=15000,
+            image="opera-cape-{color}.svg",
+            stock=(2, 3, 1),
+            attributes={"size": ("S", "M", "L"), "color": ("burgundy", "midnight")},
+        ),
+        DemoProduct(
+            sku="SILK-WRAP",
+            slug="silk-evening-wrap",
+            titles={"en": "Silk evening wrap", "de": "Seidenstola"},
+            descriptions={
+                "en": "Two metres of heavy silk with hand-rolled edges. One size, many ways to wear it.",
+                "de": "Zwei Meter schwere Seide mit handrollierten Kanten. Eine Größe, viele Arten, sie zu tragen.",
+            },
+            price=1800,
+            deposit=6000,
+            image="silk-wrap-{color}.svg",
+            stock=(6, 4),
+            attributes={"color": ("rose", "champagne")},
+        ),
+        DemoProduct(
+            sku="WINTER-STOLE",
+            slug="winter-stole",
+            titles={"en": "Faux fur stole", "de": "Webpelz-Stola"},
+            descriptions={
+                "en": "Warm shoulders for a winter wedding. Faux fur, satin ribbon, a box that fits the cloakroom.",
+                "de": "Warme Schultern für die Winterhochzeit. Webpelz, Satinband und eine Schachtel, die in jede "
+                "Garderobe passt.",
+            },
+            price=2200,
+            deposit=8000,
+            image="winter-stole.svg",
+            stock=(5,),
+        ),
+    ),
+)
+
+DEMO_SHOPS: Final = (COCHLEARFIT, COVER_ME_PRETTY)

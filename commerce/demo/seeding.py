@@ -1,0 +1,161 @@
+"""Puts the demonstration data in place. Adds what is missing and changes nothing that is there, so that it can run at
+every start without undoing what somebody has tried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.contrib.auth.models import Group, Permission, User
+
+from commerce.demo.assortment import DEMO_SHOPS, DemoProduct, DemoShop
+from commerce.models import Product, ProductText, Variant
+from inventory.models import StockRow
+from inventory.stock import create_stock_row
+from inventory.variants import variant_key
+from tenants.audit import Actor
+from tenants.models import Host, Shop, ShopSettings
+
+SEEDER: Final = Actor("system", "seed_demo")
+LOCALES: Final = ("en", "de")
+CLERKS: Final = "clerk"
+LOW_STOCK: Final = 5
+OWN_APPS: Final = ("tenants", "inventory", "commerce", "checkout", "webhooks")
+# Known to everybody who reads this: the command refuses to run anywhere but in development and tests.
+PASSWORD: Final = "holdfast-demo"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class StaffUser:
+    """A staff account. `shop_id` is empty for the platform's own."""
+
+    user: str
+    password: str
+    role: str
+    shop_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedReport:
+    """What is there after a run, whether this run made it or an earlier one; `created` counts this run's rows."""
+
+    shop_ids: Sequence[str]
+    staff: Sequence[StaffUser]
+    created: int
+
+
+def seed() -> SeedReport:
+    """Shops, hosts, products, stock and staff of the demonstration.
+
+    Not one transaction: opening stock is booked by the inventory's own durable verb. A run that was cut short is
+    completed by the next.
+    """
+    created = sum(_seed_shop(shop) for shop in DEMO_SHOPS)
+    created += _seed_host("hooks.localhost", Host.Role.HOOKS, None)
+    created += sum(_seed_host(name, Host.Role.PLATFORM, None) for name in ("localhost", "127.0.0.1"))
+    staff = [
+        StaffUser("admin", PASSWORD, "owner", ""),
+        *(StaffUser(f"{shop.id}-staff", PASSWORD, CLERKS, shop.id) for shop in DEMO_SHOPS),
+    ]
+    created += _seed_staff(staff)
+    return SeedReport(shop_ids=[shop.id for shop in DEMO_SHOPS], staff=staff, created=created)
+
+
+def _seed_shop(demo: DemoShop) -> int:
+    shop, made_shop = Shop.objects.get_or_create(pk=demo.id, defaults={"name": demo.name})
+    _, made_settings = ShopSettings.objects.get_or_create(
+        shop=shop,
+        defaults={
+            "kind": demo.kind,
+            "currency": demo.currency,
+            "default_locale": LOCALES[0],
+            "locales": list(LOCALES),
+            "time_zone": demo.time_zone,
+            "checkout_ui": demo.checkout_ui,
+        },
+    )
+    created = int(made_shop) + int(made_settings) + _seed_host(f"{demo.id}.localhost", Host.Role.CANONICAL, shop)
+    for position, product in enumerate(demo.products):
+        created += _seed_product(demo, product, position)
+    return created
+
+
+def _seed_host(hostname: str, role: str, shop: Shop | None) -> int:
+    _, made = Host.objects.get_or_create(hostname=hostname, defaults={"role": role, "shop": shop})
+    return int(made)
+
+
+def _seed_product(demo: DemoShop, wanted: DemoProduct, position: int) -> int:
+    variants = wanted.variants()
+    product, made = Product.objects.get_or_create(
+        shop_id=demo.id,
+        sku=wanted.sku,
+        defaults={"slug": wanted.slug, "image": variants[0][1], "position": position},
+    )
+    created = int(made)
+    for locale, title in wanted.titles.items():
+        _, made = ProductText.objects.get_or_create(
+            shop_id=demo.id,
+            product=product,
+            locale=locale,
+            defaults={"title": title, "description": wanted.descriptions[locale]},
+        )
+        created += int(made)
+    for number, (attributes, image, on_hand) in enumerate(variants):
+        key = variant_key(wanted.sku, attributes)
+        _, made = Variant.objects.get_or_create(
+            shop_id=demo.id,
+            variant_key=key,
+            defaults={
+                "product": product,
+                "sku": wanted.sku,
+                "attributes": attributes,
+                "currency": demo.currency,
+                "price_amount": wanted.price,
+                "deposit_amount": wanted.deposit,
+                "image": image,
+                "position": number,
+            },
+        )
+        created += int(made) + _seed_stock(demo, wanted.sku, key, on_hand)
+    return created
+
+
+def _seed_stock(demo: DemoShop, sku: str, key: str, on_hand: int) -> int:
+    if StockRow.objects.filter(owner_id=demo.id, variant_key=key).exists():
+        return 0
+    create_stock_row(
+        shop_id=demo.id,
+        sku=sku,
+        variant_key=key,
+        on_hand=on_hand,
+        acting=SEEDER,
+        note="Demonstration data",
+        low_stock_threshold=LOW_STOCK,
+    )
+    return 1
+
+
+def _seed_staff(staff: Sequence[StaffUser]) -> int:
+    clerks, made_group = Group.objects.get_or_create(name=CLERKS)
+    if made_group:
+        clerks.permissions.set(
+            Permission.objects.filter(content_type__app_label__in=OWN_APPS, codename__startswith="view_")
+        )
+    created = int(made_group)
+    for account in staff:
+        if User.objects.filter(username=account.user).exists():
+            continue
+        user = User.objects.create_user(
+            account.user,
+            email=f"{account.user}@example.com",
+            password=account.password,
+            is_staff=True,
+            is_superuser=not account.shop_id,
+        )
+        if account.shop_id:
+            user.groups.add(clerks)
+        created += 1
+    return created
