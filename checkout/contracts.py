@@ -11,7 +11,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class WantedLine:
-    """What the customer wants: identifiers and a quantity. `shown_amount`: price last shown, never charged."""
+    """What the customer wants: identifiers and a quantity. `shown_amount`: price last shown."""
 
     sku: str
     variant_key: str

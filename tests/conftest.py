@@ -14,6 +14,8 @@ from django.core.cache import cache
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
+pytest_plugins = ["tests.fixtures.standin", "tests.fixtures.trade"]
+
 
 def _forget_redis() -> None:
     """Deletes this run's own keys. Never FLUSHDB: other runs and a development server may use the same Valkey."""

@@ -39,7 +39,7 @@ class SweepReport:
 
 
 def handle_event(*, event_pk: int, now: datetime | None = None) -> str:
-    """Handles one resolved event under a lease. Answers processed, processing (another is at it) or deferred:
+    """Handles one resolved event under a lease: processed, processing (another is at it) or deferred, that is
     failed with its reason kept. The sweep tries again, and after the last try it is a dead letter.
     """
     now = now or timezone.now()
