@@ -25,7 +25,9 @@ class AuditEntry(models.Model):
         ordering = ("-at", "-id")
         verbose_name_plural = "audit entries"
         indexes = (
-            models.Index(name="audit_by_object", fields=["object_type", "object_id"]),  # reader: an object's history
+            models.Index(name="audit_by_object", fields=["object_id", "object_type"]),  # reader: an object's history
+            models.Index(name="audit_by_request", fields=["request_id"]),  # reader: what one request changed
+            models.Index(name="audit_by_shop", fields=["shop", "-at"]),  # reader: one shop's trail
         )
 
     def __str__(self) -> str:

@@ -22,6 +22,9 @@ class StripeObject(models.Model):
         constraints = (
             models.UniqueConstraint(name="stripe_object_one_shop", fields=["livemode", "account", "object_id"]),
         )
+        indexes = (
+            models.Index(name="stripe_object_by_id", fields=["object_id"]),  # reader: staff who have only the id
+        )
 
     def __str__(self) -> str:
         return self.object_id

@@ -1,0 +1,141 @@
+"""Shops, hosts, the ownership map and the audit trail."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.forms import BaseModelForm
+from django.http import HttpRequest
+
+from tenants.backoffice import (
+    ChoicesDropdownFilter,
+    GroupAdmin,
+    RangeDateTimeFilter,
+    ReadOnlyAdmin,
+    ReasonedEditsAdmin,
+    RelatedDropdownFilter,
+    StackedInline,
+    UserAdmin,
+    badge,
+    shop_time,
+    time_left,
+)
+from tenants.display import Tone
+from tenants.models import AuditEntry, Host, Shop, ShopSettings, StripeObject
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+admin.site.register(User, UserAdmin)
+admin.site.register(Group, GroupAdmin)
+
+
+class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
+    model = ShopSettings
+    can_delete = False
+    # A shop without settings has no currency and therefore doesn't exist for the front door.
+    min_num = 1
+    max_num = 1
+    fieldsets = (
+        ("Storefront", {"fields": ("kind", "currency", "default_locale", "locales", "time_zone", "checkout_ui")}),
+        ("Inventory", {"fields": ("inventory_mode", "hold_ttl_seconds", "requires_central_inventory")}),
+        ("Prices", {"fields": ("reprice_policy", "reprice_drift_abs", "reprice_drift_pct")}),
+        ("Payments", {"fields": ("stripe_connected_account", "shortage_policy", "alert_recipients")}),
+    )
+
+
+@admin.register(Shop)
+class ShopAdmin(ReasonedEditsAdmin[Shop]):
+    audit_name = "shop"
+    list_display = ("name", "id", "state", "kind", "currency", "created_at")
+    list_filter = (("status", ChoicesDropdownFilter),)
+    search_fields = ("id", "name")
+    list_select_related = ("settings",)
+    fields = ("id", "name", "status")
+    inlines = (ShopSettingsInline,)
+    empty_text = "No shop yet. Add one, then a host that leads to it."
+
+    def audited_shop_id(self, row: Shop) -> str | None:
+        return row.pk
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Shop | None = None) -> tuple[str, ...]:
+        """The id is in Stripe's metadata, in every metric and every host rule: it never changes."""
+        return ("id",) if obj else ()
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, shop: Shop) -> str:
+        return badge(shop.get_status_display(), "good" if shop.is_active else "plain")
+
+    @admin.display(description="Kind")
+    def kind(self, shop: Shop) -> str:
+        return shop.settings.get_kind_display()
+
+    @admin.display(description="Currency")
+    def currency(self, shop: Shop) -> str:
+        return shop.settings.currency
+
+
+@admin.register(Host)
+class HostAdmin(ReasonedEditsAdmin[Host]):
+    audit_name = "host"
+    list_display = ("hostname", "role", "shop", "state", "expires", "updated_at")
+    list_filter = (("role", ChoicesDropdownFilter), ("mode", ChoicesDropdownFilter), ("shop", RelatedDropdownFilter))
+    search_fields = ("hostname",)
+    list_select_related = ("shop",)
+    fields = ("hostname", "role", "shop", "mode", "expires_at")
+    empty_text = "No host yet. Without one no request reaches a shop."
+
+    def save_model(self, request: HttpRequest, obj: Host, form: BaseModelForm[Host], change: bool) -> None:
+        if change:
+            obj.version += 1
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description="Mode", ordering="mode")
+    def state(self, host: Host) -> str:
+        tones: dict[str, Tone] = {Host.Mode.ACTIVE: "good", Host.Mode.LANDING_ONLY: "warn"}
+        return badge(host.get_mode_display(), tones.get(host.mode, "plain"))
+
+    @admin.display(description="Expires", ordering="expires_at")
+    def expires(self, host: Host) -> str:
+        return time_left(host.expires_at)
+
+
+@admin.register(StripeObject)
+class StripeObjectAdmin(ReadOnlyAdmin[StripeObject]):
+    list_display = ("object_id", "kind", "shop", "account", "livemode", "source", "created_at")
+    list_filter = (("shop", RelatedDropdownFilter), "livemode")
+    search_fields = ("object_id__exact",)
+    search_help_text = "A whole Stripe id: cs_…, pi_…, ch_…"
+    list_select_related = ("shop",)
+    ordering = ("-id",)
+    empty_text = "No Stripe object is known yet. The first checkout brings some."
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+    list_display = ("when", "who", "action", "what", "shop", "reason", "request_id")
+    list_filter = (
+        ("shop", RelatedDropdownFilter),
+        ("at", RangeDateTimeFilter),
+        ("actor_kind", admin.AllValuesFieldListFilter),
+    )
+    search_fields = ("object_id__exact", "request_id__exact", "actor_name__exact", "action__exact")
+    search_help_text = "A whole object id, request id, actor or action, such as host.changed"
+    list_select_related = ("shop",)
+    ordering = ("-at", "-id")
+    empty_text = "Nothing has been changed by anyone yet."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        return super().get_queryset(request).defer("data")
+
+    @admin.display(description="When", ordering="at")
+    def when(self, entry: AuditEntry) -> str:
+        return shop_time(entry.at)
+
+    @admin.display(description="Who")
+    def who(self, entry: AuditEntry) -> str:
+        return f"{entry.actor_kind}:{entry.actor_name}"
+
+    @admin.display(description="What")
+    def what(self, entry: AuditEntry) -> str:
+        return f"{entry.object_type} {entry.object_id}"
