@@ -1,0 +1,104 @@
+"""The demonstration data: twice the same, nowhere but at home."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db.models import F
+
+from commerce.demo.assortment import DEMO_SHOPS
+from commerce.models import Product, ProductText, Variant
+from inventory.models import StockMovement, StockRow
+from tenants.models import Host, Shop, ShopSettings
+
+pytestmark = pytest.mark.django_db
+
+
+def seed(*arguments):
+    out = StringIO()
+    call_command("seed_demo", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_two_shops_with_all_they_need(tmp_path):
+    target = tmp_path / "seed.json"
+    seed("--json", str(target))
+    assert json.loads(target.read_text()) == {
+        "shops": ["cochlearfit", "cover-me-pretty"],
+        "staff": [
+            {"user": "admin", "password": "holdfast-demo", "role": "owner"},
+            {"user": "cochlearfit-staff", "password": "holdfast-demo", "role": "clerk", "shop": "cochlearfit"},
+            {"user": "cover-me-pretty-staff", "password": "holdfast-demo", "role": "clerk", "shop": "cover-me-pretty"},
+        ],
+        "serviceTokens": [],
+    }
+    assert set(Host.objects.values_list("hostname", "role", "shop")) == {
+        ("cochlearfit.localhost", "canonical", "cochlearfit"),
+        ("cover-me-pretty.localhost", "canonical", "cover-me-pretty"),
+        ("hooks.localhost", "hooks", None),
+        ("localhost", "platform", None),
+        ("127.0.0.1", "platform", None),
+    }
+    assert set(ShopSettings.objects.values_list("shop", "kind", "currency", "checkout_ui")) == {
+        ("cochlearfit", "sale", "EUR", "hosted_page"),
+        ("cover-me-pretty", "rental", "USD", "elements"),
+    }
+    for shop in Shop.objects.all():
+        variants = Variant.objects.for_shop(shop.pk)
+        assert variants.exists()
+        assert not variants.exclude(currency=shop.settings.currency).exists()
+        assert variants.filter(deposit_amount__gt=0).exists() == (shop.settings.kind == "rental")
+        rows = StockRow.objects.filter(owner_id=shop.pk)
+        assert set(rows.values_list("variant_key", flat=True)) == set(variants.values_list("variant_key", flat=True))
+    assert ProductText.objects.count() == 2 * Product.objects.count()
+
+
+def test_stock_is_explained_by_movements():
+    seed()
+    for row in StockRow.objects.all():
+        assert sum(StockMovement.objects.filter(stock_row=row).values_list("delta", flat=True)) == row.on_hand
+    assert StockRow.objects.filter(on_hand=0).exists()
+
+
+def test_a_second_run_adds_and_changes_nothing():
+    assert "Rows added: 0" not in seed()
+    Variant.objects.update(price_amount=F("price_amount") + 1)
+    Shop.objects.filter(pk="cochlearfit").update(name="Renamed")
+    admin = User.objects.get(username="admin")
+    admin.set_password("chosen-since-then")
+    admin.save()
+    before = (list(Variant.objects.order_by("pk").values()), StockMovement.objects.count())
+    assert "Rows added: 0" in seed()
+    assert (list(Variant.objects.order_by("pk").values()), StockMovement.objects.count()) == before
+    assert Shop.objects.get(pk="cochlearfit").name == "Renamed"
+    assert authenticate(username="admin", password="chosen-since-then") is not None
+
+
+def test_a_run_that_was_cut_short_is_completed():
+    seed()
+    Variant.objects.filter(sku="SAFETY-CLIP").delete()
+    ProductText.objects.filter(locale="de").delete()
+    assert f"Rows added: {1 + sum(len(shop.products) for shop in DEMO_SHOPS)}" in seed()
+
+
+def test_staff_may_look_and_the_owner_may_all():
+    seed()
+    admin = authenticate(username="admin", password="holdfast-demo")
+    clerk = authenticate(username="cochlearfit-staff", password="holdfast-demo")
+    assert admin.is_superuser and admin.is_staff
+    assert clerk.is_staff and not clerk.is_superuser
+    assert clerk.has_perm("commerce.view_order") and clerk.has_perm("inventory.view_stockrow")
+    assert not clerk.has_perm("commerce.change_order") and not clerk.has_perm("auth.view_user")
+
+
+@pytest.mark.parametrize("environment", ["production", "staging", ""])
+def test_refused_elsewhere(settings, environment):
+    settings.ENVIRONMENT = environment
+    with pytest.raises(CommandError):
+        seed()
+    assert not Shop.objects.exists() and not User.objects.exists()
