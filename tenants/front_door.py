@@ -78,8 +78,6 @@ class FrontDoor:
             return self._inspect(request, visit)
         except HoldfastError as error:
             return self.answer(request, error)
-        finally:
-            _publish(request, visit)
 
     def _inspect(self, request: HttpRequest, visit: Visit) -> HttpResponse | None:
         rule = rule_for(request.path_info)
@@ -91,6 +89,7 @@ class FrontDoor:
         entry, port = _find_host(request)
         visit.role = entry.role
         visit.shop = for_request(entry, visit.request_id)
+        _publish(request, visit)
         if entry.role is HostRole.PLATFORM and request.path_info == "/":
             return HttpResponseRedirect("/admin/")
         if rule is None or entry.role not in rule.roles:

@@ -1,7 +1,7 @@
 """Staff actions that ask first: what will happen to each row, why, then exactly once (A6).
 
 An action names a verb and how to describe its effect; this module shows the page, takes the reason, makes a second
-click harmless and reports per row. The verb keeps its own rules, transaction and audit entry: staff are one more caller.
+click harmless and reports per row. The verb keeps its own rules, transaction and audit entry: staff are a caller too.
 """
 
 from __future__ import annotations

@@ -216,3 +216,20 @@ HOST_MAP_SECONDS = 2.0
 PUBLIC_PORT = integer("HOLDFAST_PORT", 443, low=1, high=65535)
 PUBLIC_SCHEME = "https"
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
+# ---------------------------------------------------------------- back office
+UNFOLD = {
+    "SITE_TITLE": "Holdfast",
+    "SITE_HEADER": "Holdfast",
+    "SITE_SYMBOL": "anchor",
+    # The platform host has no storefront to view.
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "ENVIRONMENT": "config.navigation.environment_badge",
+    "ENVIRONMENT_TITLE_PREFIX": "config.navigation.environment_prefix",
+    "DASHBOARD_CALLBACK": "config.dashboard.context",
+    "SIDEBAR": {"show_search": True, "navigation": "config.navigation.sidebar"},
+    # Searching every model's table at each key press is for small databases.
+    "COMMAND": {"search_models": False},
+}

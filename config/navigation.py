@@ -1,0 +1,85 @@
+"""The back office's sidebar and its badge. Only pages that exist and that this member of staff may see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest
+
+from tenants.display import list_url
+
+# `app_label.model` and an icon. What no group names ends up in the last one, so that no page is ever out of reach.
+GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Sales",
+        (
+            ("commerce.order", "receipt_long"),
+            ("checkout.checkoutattempt", "shopping_cart_checkout"),
+            ("commerce.cart", "shopping_cart"),
+            ("commerce.product", "sell"),
+            ("commerce.variant", "style"),
+        ),
+    ),
+    (
+        "Inventory",
+        (
+            ("inventory.stockrow", "inventory_2"),
+            ("inventory.hold", "hourglass_top"),
+            ("inventory.stockmovement", "swap_vert"),
+            ("inventory.inventoryrun", "fact_check"),
+        ),
+    ),
+    (
+        "Payments",
+        (
+            ("webhooks.stripeevent", "bolt"),
+            ("commerce.journalentry", "account_balance"),
+            ("tenants.stripeobject", "link"),
+        ),
+    ),
+    (
+        "Tenants",
+        (
+            ("tenants.shop", "storefront"),
+            ("tenants.host", "dns"),
+            ("tenants.auditentry", "history"),
+        ),
+    ),
+    ("Staff", (("auth.user", "person"), ("auth.group", "group"))),
+)
+ELSEWHERE = "More"
+PLAIN_ICON = "table_rows"
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """UNFOLD's SIDEBAR.navigation."""
+    pages = {
+        f"{model._meta.app_label}.{model._meta.model_name}": (model, page)
+        for model, page in admin.site._registry.items()
+        if page.has_view_permission(request)
+    }
+    groups: list[dict[str, Any]] = [
+        {"title": "", "items": [{"title": "Dashboard", "icon": "dashboard", "link": "/admin/"}]}
+    ]
+    for title, entries in GROUPS:
+        items = [_item(pages.pop(label)[0], icon) for label, icon in entries if label in pages]
+        groups.append({"title": title, "separator": True, "items": items})
+    rest = [_item(model, PLAIN_ICON) for model, _ in pages.values()]
+    groups.append({"title": ELSEWHERE, "separator": True, "items": rest})
+    return [group for group in groups if group["items"]]
+
+
+def _item(model: Any, icon: str) -> dict[str, Any]:
+    return {"title": str(model._meta.verbose_name_plural).capitalize(), "icon": icon, "link": list_url(model) or ""}
+
+
+def environment_badge(request: HttpRequest) -> list[str]:
+    """UNFOLD's ENVIRONMENT: nobody should refund in production and think that it is the demo."""
+    tones = {"production": "danger", "development": "info"}
+    return [settings.ENVIRONMENT.capitalize(), tones.get(settings.ENVIRONMENT, "warning")]
+
+
+def environment_prefix(request: HttpRequest) -> str:
+    return "" if settings.ENVIRONMENT == "production" else f"[{settings.ENVIRONMENT}]"
