@@ -24,6 +24,8 @@ def create(unit: Unit, params: Json) -> Json:
     """Open a session. The payment intent comes when the customer confirms, not now."""
     if params["mode"] != "payment":
         raise bad_request("The stand-in has no sessions of this mode.", param="mode")
+    if params.get("invoice_creation", {}).get("enabled"):
+        raise bad_request("The stand-in makes no invoices.", param="invoice_creation")
     session_id = ids.session_id()
     body = shapes.session(session_id, unit.now)
     body |= {name: params[name] for name in KEPT_AS_SENT if name in params}

@@ -28,6 +28,18 @@ def session(session_id: str, now: int) -> Json:
         "custom_fields": [],
         "custom_text": dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
         "expires_at": now,
+        "invoice_creation": {
+            "enabled": False,
+            "invoice_data": {
+                "account_tax_ids": None,
+                "custom_fields": None,
+                "description": None,
+                "footer": None,
+                "issuer": None,
+                "metadata": {},
+                "rendering_options": None,
+            },
+        },
         "livemode": False,
         "managed_payments": {"enabled": False},
         "metadata": {},
