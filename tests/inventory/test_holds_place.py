@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,33 +10,14 @@ from django.db import connection, transaction
 
 from inventory.errors import HoldKeyConflict, InsufficientStock, Shortage
 from inventory.holds import Line, PlacedHold, lines_digest, place_hold, place_hold_within, release_hold
-from inventory.models import Hold, HoldItem, StockMovement, StockRow
-from tenants.audit import Actor
+from inventory.models import Hold, HoldItem, StockMovement
 from tenants.errors import InvalidRequest
 from tenants.models import AuditEntry
 from tests.factories.inventory import StockRowFactory
 from tests.factories.tenants import ShopFactory
+from tests.inventory.steps import API, NOW, STAFF, counters, place
 
 pytestmark = pytest.mark.django_db
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-API = Actor("api", "worker")
-
-
-def place(row, quantity=1, *, key="k", now=NOW, ttl_seconds=1200, held_for="direct", shop_id=None, lines=None):
-    return place_hold(
-        shop_id=shop_id or row.owner_id,
-        key=key,
-        lines=lines or [Line(row.sku, row.variant_key, quantity)],
-        ttl_seconds=ttl_seconds,
-        acting=API,
-        held_for=held_for,
-        now=now,
-    )
-
-
-def counters(*rows):
-    return [tuple(StockRow.objects.values_list("on_hand", "held", "available").get(pk=row.pk)) for row in rows]
 
 
 def test_holds_units_until_the_time_is_up():
@@ -242,7 +223,7 @@ def test_staff_placements_are_audited():
         key="k",
         lines=[Line(row.sku, row.variant_key, 1)],
         ttl_seconds=60,
-        acting=Actor("staff", "ada"),
+        acting=STAFF,
     )
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.object_id, entry.actor_name) == ("hold.placed", str(placed.hold_id), "ada")
