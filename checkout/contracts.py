@@ -25,7 +25,7 @@ class WantedLine:
 
 @dataclass(frozen=True, slots=True)
 class SeenPrices:
-    """What the browser says it showed, in minor units: per SKU, or as a merchandise subtotal. Compared, never charged."""
+    """What the browser says it showed, in minor units: per SKU, or a subtotal. Compared, never charged."""
 
     by_sku: Mapping[str, int]
     subtotal: int | None

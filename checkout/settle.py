@@ -6,6 +6,7 @@ Stripe is asked first, outside any transaction; then one transaction applies a c
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -133,11 +134,9 @@ def attempt_behind(*, shop_id: str, account: str, session: SessionFacts) -> UUID
     attempts = CheckoutAttempt.objects.for_shop(shop_id).filter(stripe_account=account)
     found = attempts.filter(session_id=session.id).values_list("pk", flat=True).first()
     if found is None and session.metadata.get("shop_id") == shop_id:
-        try:
-            reference = UUID(session.reference)
-        except ValueError:
-            reference = None
-        found = attempts.filter(pk=reference, session_id__isnull=True).values_list("pk", flat=True).first()
+        with suppress(ValueError):
+            made = attempts.filter(pk=UUID(session.reference), session_id__isnull=True)
+            found = made.values_list("pk", flat=True).first()
     if found is None:
         raise SessionUnknown(f"No checkout of {shop_id} stands behind session {session.id}.")
     return found

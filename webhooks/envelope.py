@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tenants.storable import storable
 from webhooks.errors import SignatureRefused
 
 
@@ -31,7 +32,7 @@ class Envelope:
 def read_envelope(body: bytes) -> Envelope:
     """The event in a verified body. Raises SignatureRefused when it isn't a snapshot event."""
     try:
-        payload = json.loads(body)
+        payload = storable(json.loads(body))
         event_object = payload["data"]["object"]
         if not isinstance(event_object, dict) or not isinstance(payload["livemode"], bool):
             raise TypeError("not a snapshot event")
@@ -49,7 +50,7 @@ def read_envelope(body: bytes) -> Envelope:
 
 
 def _text(value: object, longest: int) -> str:
-    # PostgreSQL's text can't hold NUL, and no id of Stripe's has one.
-    if not isinstance(value, str) or not 0 < len(value) <= longest or "\x00" in value:
+    # Stripe's ids and types are ASCII; a replaced character would make two of them one.
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isascii():
         raise TypeError("not an id")
     return value

@@ -64,7 +64,7 @@ def handle_event(*, event_pk: int, now: datetime | None = None) -> str:
 
 
 def sweep_once(*, now: datetime, limit: int = 200) -> SweepReport:
-    """Takes up to `limit` due events, oldest due first: failed ones, and those whose handler died. Safe side by side."""
+    """Takes up to `limit` due events, oldest due first: failed ones and orphaned ones. Safe side by side."""
     began = time.monotonic()
     due = list(
         StripeEvent.objects.filter(

@@ -20,6 +20,7 @@ from commerce.gateway.sessions import SessionFacts, session_facts
 from commerce.metrics import STRIPE_ERRORS
 from tenants.context import ShopContext
 from tenants.ownership import StripeScope
+from tenants.storable import storable
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -96,7 +97,7 @@ def _options(access: StripeAccess, key: str | None = None) -> dict[str, Any]:
 
 
 def _facts(session: stripe.checkout.Session) -> SessionFacts:
-    return session_facts(cast("Mapping[str, Any]", session.to_dict(for_json=True)))
+    return session_facts(storable(session.to_dict(for_json=True)))
 
 
 def create_session(access: StripeAccess, *, params: Mapping[str, Any], key: str) -> SessionFacts:

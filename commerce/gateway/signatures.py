@@ -40,7 +40,7 @@ def verify_signature(body: bytes, header: str) -> StripeScope | None:
         ahead = int(stamps[0]) - time.time()
     except (UnicodeDecodeError, ValueError, IndexError):
         return None
-    if ahead > settings.STRIPE_SIGNATURE_TOLERANCE:
+    if not header.isascii() or ahead > settings.STRIPE_SIGNATURE_TOLERANCE:
         return None
     for endpoint in platform_secrets():
         try:
