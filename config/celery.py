@@ -6,10 +6,11 @@ import os
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging, worker_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
+# Production unless told otherwise: importing `config` runs this line first, in the web server too.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 app = Celery("holdfast")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -28,3 +29,12 @@ app.conf.beat_schedule = {
 @setup_logging.connect
 def keep_django_logging(**kwargs: object) -> None:
     """Celery leaves logging alone: LOGGING is already in force."""
+
+
+@worker_init.connect
+@beat_init.connect
+def check_settings(**kwargs: object) -> None:
+    """No worker and no beat on settings that contradict themselves."""
+    from config.checks import refuse_to_start  # late: apps are loaded only now
+
+    refuse_to_start()

@@ -1,1 +1,110 @@
-"""System checks: contradictions in the settings, each with its fix."""
+"""System checks: contradictions in the settings, each with its fix. Errors, so that nothing starts on them.
+
+`manage.py` runs them before every command; web server and workers call `refuse_to_start` themselves.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register, run_checks
+
+STRIPE = "https://api.stripe.com"
+STANDIN_KEY = "sk_test_standin"
+SHORTEST_TOKEN = 24
+
+
+def refuse_to_start() -> None:
+    """Ends the process when any check finds an error, naming every one with its fix.
+
+    SystemExit rather than an exception: Celery's signals would log that and start all the same.
+    """
+    errors = [message for message in run_checks() if message.is_serious() and not message.is_silenced()]
+    if errors:
+        raise SystemExit("\n".join(["The settings contradict themselves:", *map(str, errors)]))
+
+
+@register(Tags.security)
+def check_settings(**kwargs: Any) -> Sequence[CheckMessage]:
+    """What is wrong everywhere, and in production what only development may do."""
+    errors = list(_everywhere())
+    if settings.ENVIRONMENT == "production":
+        errors += _production()
+    return errors
+
+
+def _everywhere() -> Iterator[CheckMessage]:
+    key = settings.STRIPE_SECRET_KEY
+    if not key.startswith(("sk_", "rk_")):
+        yield _error("E001", "STRIPE_SECRET_KEY is no secret key.", "It begins with sk_ or rk_; pk_ is the public one.")
+    if not settings.STRIPE_ACCOUNT.startswith("acct_"):
+        yield _error("E002", "STRIPE_ACCOUNT is no account id.", "Copy acct_… from Stripe's settings page.")
+    if _is_live(key) and settings.STRIPE_API_BASE != STRIPE:
+        yield _error(
+            "E003",
+            f"A live Stripe key would be sent to {settings.STRIPE_API_BASE}.",
+            "Unset STRIPE_API_BASE, or use a test key.",
+        )
+    if settings.WEBHOOK_UNRESOLVED_RESPONSE not in {200, 503}:
+        yield _error("E004", "WEBHOOK_UNRESOLVED_RESPONSE is neither 200 nor 503.", "Stripe retries only after 503.")
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
+        yield _error(
+            "E005",
+            f"METRICS_TOKEN is shorter than {SHORTEST_TOKEN} characters.",
+            "Make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(32))'`.",
+        )
+    if not 0 <= settings.CHECKOUT_REPRICE_DRIFT_PCT <= 1 or settings.CHECKOUT_REPRICE_DRIFT_ABS < 0:
+        yield _error(
+            "E006",
+            "CHECKOUT_REPRICE_DRIFT_ABS or CHECKOUT_REPRICE_DRIFT_PCT is out of range.",
+            "ABS is an amount in the major unit, PCT a share from 0 to 1: 0.01 is one per cent.",
+        )
+
+
+def _production() -> Iterator[CheckMessage]:
+    if settings.DEBUG:
+        yield _error("E010", "DEBUG is on.", "Remove it: error pages would show settings and data.")
+    if _embedded(settings.DATABASES["default"].get("HOST", "")):
+        yield _error("E011", "DATABASE_URL leads to the embedded PostgreSQL.", "Name a PostgreSQL server of your own.")
+    if _embedded(urlsplit(settings.REDIS_URL).path if settings.REDIS_URL.startswith("unix:") else ""):
+        yield _error("E012", "REDIS_URL leads to the embedded Valkey.", "Name a Redis or Valkey server of your own.")
+    if settings.STRIPE_API_BASE != STRIPE:
+        yield _error(
+            "E013", f"STRIPE_API_BASE is {settings.STRIPE_API_BASE}.", "Unset it: production speaks to Stripe alone."
+        )
+    if settings.STRIPE_SECRET_KEY == STANDIN_KEY:
+        yield _error("E014", "STRIPE_SECRET_KEY is the stand-in's.", "Set the platform account's own secret key.")
+    if not settings.STRIPE_WEBHOOK_SECRETS:
+        yield _error(
+            "E015",
+            "STRIPE_WEBHOOK_SECRETS is empty: no event could be verified, no order confirmed.",
+            "Set the signing secret of each endpoint, whsec_…, separated by commas.",
+        )
+    if not settings.PLATFORM_HOSTS:
+        yield _error(
+            "E016",
+            "PLATFORM_HOSTS is empty: the admin, where hosts are edited, would have no address.",
+            "Set the admin's host name, such as admin.example.com.",
+        )
+
+
+def _is_live(key: str) -> bool:
+    return key.startswith(("sk_live_", "rk_live_"))
+
+
+def _embedded(path: str) -> bool:
+    """Whether a socket's path is one that dev.py makes: below the temporary folder or a `.data` folder."""
+    if not path.startswith("/"):
+        return False
+    place = Path(path)
+    temporary = (tempfile.gettempdir(), "/tmp")  # noqa: S108  compared with, not written to
+    return ".data" in place.parts or any(place.is_relative_to(folder) for folder in temporary)
+
+
+def _error(number: str, message: str, fix: str) -> CheckMessage:
+    return Error(message, hint=fix, id=f"holdfast.{number}")

@@ -48,7 +48,7 @@ class Number:
 def context(request: HttpRequest, base: dict[str, Any]) -> dict[str, Any]:
     """UNFOLD's DASHBOARD_CALLBACK."""
     now = timezone.now()
-    return base | summary(now=now) | {"as_of": now}
+    return base | summary(now=now) | {"as_of": now, "title": "Dashboard"}
 
 
 def summary(*, now: datetime) -> dict[str, Any]:

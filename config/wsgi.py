@@ -1,3 +1,5 @@
+"""What gunicorn serves. It doesn't come up on settings that contradict themselves."""
+
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -5,3 +7,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 application = get_wsgi_application()
+
+from config.checks import refuse_to_start  # noqa: E402  settings and apps are loaded only now
+
+refuse_to_start()

@@ -5,11 +5,13 @@ Nothing here starts a server or opens a connection: linters, migrations and `col
 
 from __future__ import annotations
 
+import ssl
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from config import logs
 from config.env import choice, env, flag, integer, names, required
@@ -126,6 +128,9 @@ CACHES = {
 REDIS_LIMITS_URL = redis_number_url(REDIS_LIMITS)
 
 CELERY_BROKER_URL = celery_number_url(REDIS_CELERY)
+if REDIS_URL.startswith("rediss:"):
+    # Celery's own default accepts any certificate.
+    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -226,6 +231,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("backoffice/icon.svg")}],
     "ENVIRONMENT": "config.navigation.environment_badge",
     "ENVIRONMENT_TITLE_PREFIX": "config.navigation.environment_prefix",
     "DASHBOARD_CALLBACK": "config.dashboard.context",
