@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
-from inventory.holds import Line, place_hold
+from inventory.holds import Line, place_hold, place_hold_within
 from inventory.models import StockRow
 from tenants.audit import Actor
 
@@ -27,6 +28,19 @@ def place(row, quantity=1, *, key="k", now=NOW, ttl_seconds=1200, held_for="dire
         acting=API,
         held_for=held_for,
         now=now,
+    )
+
+
+def hold_within(row, quantity=1, *, key):
+    """A hold in the transaction that is open."""
+    return place_hold_within(
+        shop_id=row.owner_id,
+        hold_id=uuid4(),
+        key=key,
+        lines=[line(row, quantity)],
+        ttl_seconds=60,
+        held_for="direct",
+        now=NOW,
     )
 
 

@@ -10,20 +10,19 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from uuid import uuid4
 
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from inventory.errors import HoldKeyConflict, InsufficientStock, InventoryBusy
-from inventory.holds import busy_on_lock_timeout, finish_holds_within, place_hold_within, release_hold
+from inventory.holds import busy_on_lock_timeout, finish_holds_within, release_hold
 from inventory.models import Hold, HoldItem
 from inventory.reaper import run_once
 from inventory.stock import adjust_stock
 from inventory.verify import verify_stock
 from tests.factories.inventory import StockRowFactory
-from tests.inventory.steps import API, NOW, STAFF, counters, line, place
+from tests.inventory.steps import API, NOW, STAFF, counters, hold_within, line, place
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,18 +74,6 @@ def together(*works):
 
     with ThreadPoolExecutor(len(works)) as pool:
         return [future.result(60) for future in [pool.submit(in_thread(lambda w=work: run(w))) for work in works]]
-
-
-def hold_within(row, quantity=1, *, key):
-    return place_hold_within(
-        shop_id=row.owner_id,
-        hold_id=uuid4(),
-        key=key,
-        lines=[line(row, quantity)],
-        ttl_seconds=60,
-        held_for="direct",
-        now=NOW,
-    )
 
 
 def test_a_long_wait_for_stock_is_busy(settings):

@@ -1,0 +1,107 @@
+"""The proof (I13): any drift is found, none is repaired."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from inventory import tasks
+from inventory.holds import commit_hold, release_hold
+from inventory.models import InventoryRun, StockRow
+from inventory.stock import adjust_stock
+from inventory.verify import Drift, prove_stock, verify_stock
+from tests.factories.inventory import StockRowFactory
+from tests.inventory.steps import API, NOW, STAFF, counters, place
+
+pytestmark = pytest.mark.django_db
+
+
+def sql(statement, *values):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def busy_shop():
+    row = StockRowFactory(on_hand=20)
+    place(row, 1, key="active")
+    sold, given = place(row, 2, key="sold"), place(row, 4, key="given back")
+    commit_hold(shop_id=row.owner_id, hold_id=sold.hold_id, reason="", acting=API, now=NOW)
+    release_hold(shop_id=row.owner_id, hold_id=given.hold_id, reason="", acting=API, now=NOW)
+    adjust_stock(
+        shop_id=row.owner_id, stock_row_id=row.pk, delta=-3, reason="adjustment", note="", acting=STAFF, now=NOW
+    )
+    return row
+
+
+def test_a_true_history_is_clean():
+    row = busy_shop()
+    StockRowFactory(on_hand=0)
+    assert counters(row) == [(15, 1, 14)]
+    proof = verify_stock()
+    assert (proof.rows, proof.drifted, proof.drifts, proof.clean) == (2, {}, (), True)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "held", "on_hand"),
+    [
+        ("UPDATE inventory_stockrow SET held = 0 WHERE id = %s", (0, 1), (15, 15)),
+        ("UPDATE inventory_stockrow SET on_hand = 16 WHERE id = %s", (1, 1), (16, 15)),
+        ("DELETE FROM inventory_holditem WHERE stock_row_id = %s", (1, 0), (15, 15)),
+        (
+            "INSERT INTO inventory_stockmovement"
+            " (owner_id, stock_row_id, delta, on_hand_after, reason, reference, actor, note, request_id, at)"
+            " SELECT owner_id, id, 5, 20, 'receipt', '', '', '', '', now() FROM inventory_stockrow WHERE id = %s",
+            (1, 1),
+            (15, 20),
+        ),
+    ],
+)
+def test_drift_is_found_and_left_alone(tamper, held, on_hand):
+    row, other = busy_shop(), busy_shop()
+    sql(tamper, row.pk)
+    before = counters(row, other)
+
+    proof = verify_stock()
+
+    assert proof.drifts == (Drift(row.pk, row.owner_id, row.variant_key, *held, *on_hand),)
+    assert proof.drifted == {row.owner_id: 1}
+    assert not proof.clean
+    assert counters(row, other) == before
+    assert verify_stock(owner_id=other.owner_id).clean
+    assert not verify_stock(owner_id=row.owner_id).clean
+
+
+def test_the_run_is_remembered():
+    row = busy_shop()
+    assert prove_stock().clean
+    StockRow.objects.filter(pk=row.pk).update(held=0)
+    assert tasks.verify_stock.name == "inventory.verify_stock"
+    tasks.verify_stock.apply(throw=True)
+    runs = list(InventoryRun.objects.order_by("finished_at").values_list("kind", "healthy", "report__drifted"))
+    assert runs == [("verify", True, {}), ("verify", False, {row.owner_id: 1})]
+
+
+def test_the_command(tmp_path, capsys):
+    row = busy_shop()
+    target = tmp_path / "proof.json"
+    call_command("verify_stock", "--json", str(target))
+    assert "1 rows agree with their history" in capsys.readouterr().out
+    assert json.loads(target.read_text())["clean"] is True
+
+    StockRow.objects.filter(pk=row.pk).update(held=0)
+    with pytest.raises(CommandError, match="1 of 1 rows differ"):
+        call_command("verify_stock", "--json", str(target))
+    assert row.variant_key in capsys.readouterr().err
+    report = json.loads(target.read_text())
+    assert report["drifts"] == [
+        {
+            "stockRowId": row.pk,
+            "owner": row.owner_id,
+            "variantKey": row.variant_key,
+            "held": {"row": 0, "holdItems": 1},
+            "onHand": {"row": 15, "movements": 15},
+        }
+    ]
