@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -38,8 +39,8 @@ from tenants.ownership import StripeScope, record_ownership
 
 State, Outcome = CheckoutAttempt.State, CheckoutAttempt.Outcome
 
-# Longer than the gateway's connect and read timeouts together: a lease outlives the call it covers.
-LEASE = timedelta(seconds=30)
+# A lease outlives the call it covers: the gateway's two timeouts, and the transaction that records the answer.
+LEASE = timedelta(seconds=settings.STRIPE_CONNECT_TIMEOUT + settings.STRIPE_READ_TIMEOUT + 7)
 # An idempotency key is remembered for at least 24 hours; after that the same key would execute anew.
 RESEND_LIMIT = timedelta(hours=23)
 # Past its expiry, with room for clocks that differ, a session that nobody was shown can't be paid by anybody.

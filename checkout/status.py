@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ Status = Order.Status
 ASK_STRIPE_AFTER = timedelta(seconds=3)
 RETRY_AFTER_MS = 1000
 
+SESSION_ID = re.compile(r"\Acs_[A-Za-z0-9_]{1,250}\Z")
 UNSETTLED = {Status.PENDING, Status.PROCESSING, Status.AUTHORISED}
 PUBLIC_STATUS = {
     Status.PENDING: "pending",
@@ -112,9 +114,8 @@ def session_summary(*, shop: ShopContext, session_id: str) -> SessionSummary:
 
 
 def _attempt(shop: ShopContext, session_id: str) -> CheckoutAttempt:
-    attempt = (
-        CheckoutAttempt.objects.for_shop(shop.shop_id).select_related("order").filter(session_id=session_id).first()
-    )
+    attempts = CheckoutAttempt.objects.for_shop(shop.shop_id).select_related("order")
+    attempt = attempts.filter(session_id=session_id).first() if SESSION_ID.match(session_id) else None
     if attempt is None:
         raise NotFound("There is no such checkout session.")
     return attempt

@@ -14,7 +14,12 @@ from django.core.cache import cache
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
-pytest_plugins = ["tests.fixtures.standin", "tests.fixtures.trade"]
+pytest_plugins = [
+    "tests.fixtures.lines",
+    "tests.fixtures.standin",
+    "tests.fixtures.trade",
+    "tests.fixtures.stack",
+]
 
 
 def _forget_redis() -> None:
@@ -33,6 +38,14 @@ def empty_redis() -> Iterator[None]:
     _forget_redis()
     yield
     cache.close()
+
+
+@pytest.fixture(autouse=True)
+def unread_hosts() -> None:
+    """No test inherits another's copy of the host table, nor its outage."""
+    from tenants.hosts import host_map  # late: models exist only once Django is set up
+
+    host_map.forget()
 
 
 @pytest.fixture(scope="session")
