@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -116,7 +117,6 @@ def test_customers(client: stripe.StripeClient) -> None:
 
 def test_many_connections_at_once(standin: Running) -> None:
     """Fifty clients, each with a connection of its own that it keeps."""
-    from concurrent.futures import ThreadPoolExecutor
 
     def buy(number: int) -> str:
         return client_of(standin.url).v1.checkout.sessions.create(session_params(locale="de")).id

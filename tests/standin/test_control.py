@@ -53,8 +53,8 @@ def test_a_reset_forgets_everything(client: stripe.StripeClient, standin: Runnin
     standin.control("POST", "reset", {})
     assert standin.control("GET", "clock")["offsetSeconds"] == 0
     assert standin.control("GET", "options")["taxRatePercent"] == 0
-    assert standin.control("GET", "deliveries") == {
-        "mode": {"mode": "normal", "types": [], "twin": False, "seed": 0, "delaySeconds": 0}, "deliveries": []}  # fmt: skip
+    mode = {"mode": "normal", "types": [], "twin": False, "seed": 0, "delaySeconds": 0}
+    assert standin.control("GET", "deliveries") == {"mode": mode, "deliveries": []}
     assert standin.control("GET", "faults") == {"faults": []}
     assert client.v1.checkout.sessions.list().data == []
     assert client.v1.events.list().data == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -126,8 +127,6 @@ def test_latency_beyond_the_clients_patience(standin: Running) -> None:
 
 
 def test_a_delay_does_not_block_others(client: stripe.StripeClient, standin: Running) -> None:
-    import threading
-
     fault(standin, "latency", seconds=1.0)
     thread = threading.Thread(target=create, args=(client_of(standin.url), "slow"))
     thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 import stripe
@@ -68,11 +69,11 @@ def test_a_key_is_forgotten_after_24_hours(client: stripe.StripeClient, standin:
 
 
 def test_a_refused_execution_is_remembered(client: stripe.StripeClient) -> None:
-    missing = {"payment_intent": "pi_missing"}
+    missing: Any = {"payment_intent": "pi_missing"}
     with pytest.raises(stripe.InvalidRequestError):
-        client.v1.refunds.create({**missing}, {"idempotency_key": "k"})  # type: ignore[typeddict-item]
+        client.v1.refunds.create(missing, {"idempotency_key": "k"})
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        client.v1.refunds.create({**missing}, {"idempotency_key": "k"})  # type: ignore[typeddict-item]
+        client.v1.refunds.create(missing, {"idempotency_key": "k"})
     assert caught.value.code == "resource_missing"
     assert caught.value.headers["Idempotent-Replayed"] == "true"  # type: ignore[index]
 

@@ -13,7 +13,9 @@ from tests.standin.receiver import Receiver
 from tests.standin.shop import line, session_params
 from tests.stripe_standin.running import ControlRefused, Running
 
-SESSION_EXPANDED: Any = {"expand": ["payment_intent.latest_charge.balance_transaction", "payment_intent.payment_method"]}
+SESSION_EXPANDED: Any = {
+    "expand": ["payment_intent.latest_charge.balance_transaction", "payment_intent.payment_method"]
+}
 CHALLENGED = "4000002760003184"
 
 
@@ -94,7 +96,8 @@ def test_paying_twice_charges_once(client: stripe.StripeClient, standin: Running
 def test_expiry_and_payment_exclude_each_other(client: stripe.StripeClient, standin: Running) -> None:
     """Whoever comes first wins, the other is told so; there is no third outcome."""
     for _ in range(8):
-        session_id, outcome = create(client), {}
+        session_id = create(client)
+        outcome: dict[str, str] = {}
 
         def expire(session_id: str = session_id, outcome: dict[str, str] = outcome) -> None:
             try:
@@ -269,7 +272,7 @@ def test_bad_payments_are_refused(client: stripe.StripeClient, standin: Running)
     session_id = create(client)
     for bad in ({"card": 4242}, {"cardNumber": "1"}, {"threeDS": "maybe"}, {"method": "cheque"}, {"wait": "yes"}):
         with pytest.raises(ControlRefused) as caught:
-            pay(standin, session_id, **bad)  # type: ignore[arg-type]
+            pay(standin, session_id, **bad)
         assert caught.value.status == 400
     assert pay(standin, session_id, email="")["code"] == "email_required"
     with pytest.raises(ControlRefused) as caught:

@@ -26,9 +26,7 @@ def line(amount: str, quantity: int = 1, *taxes: Tax, discountable: bool = True)
         ([line("7")], None, [0]),
     ],
 )
-def test_discounts_are_spread_to_the_last_unit(
-    lines: list[Line], discount: Discount | None, parts: list[int]
-) -> None:
+def test_discounts_are_spread_to_the_last_unit(lines: list[Line], discount: Discount | None, parts: list[int]) -> None:
     totals = add_up(lines, discount, 0)
     assert [amounts.discount for amounts in totals.lines] == parts
     assert totals.total == totals.subtotal - sum(parts)

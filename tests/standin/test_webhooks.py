@@ -251,3 +251,15 @@ def test_catching_up_reads_in_order_of_time(client: stripe.StripeClient) -> None
     oldest = client.v1.events.list().data[-1]
     missed = client.v1.events.list({"ending_before": oldest.id, "limit": 1}).auto_paging_iter()
     assert [event.data.object["name"] for event in missed] == ["b", "c"]
+
+
+def test_events_of_any_type_can_be_sent(client: stripe.StripeClient, standin: Running, receiver: Receiver) -> None:
+    dispute = {"id": "du_1", "object": "dispute", "status": "needs_response"}
+    standin.control("POST", "events", {"type": "charge.dispute.created", "object": dispute})
+    sent = receiver.await_count(1)[0]
+    assert (sent.type, sent.data.object["status"]) == ("charge.dispute.created", "needs_response")
+    assert client.v1.events.retrieve(sent.id).type == "charge.dispute.created"
+    standin.control("POST", "events", {"type": "a.b", "object": dispute, "account": "acct_x", "connected": True})
+    assert receiver.await_count(2)[1].account == "acct_x"
+    with pytest.raises(ControlRefused):
+        standin.control("POST", "events", {"type": "a.b", "object": {}})

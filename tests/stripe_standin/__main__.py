@@ -28,7 +28,12 @@ def main() -> int:
     if options.webhook_url:
         secrets = tuple(options.webhook_secret or [DEFAULT_SECRET])
         endpoint = Endpoint("we_default", options.webhook_url, secrets, events=tuple(options.webhook_events or ["*"]))
-    app = App(port=options.port, data=data, endpoint=endpoint)
+    if options.ready_file:
+        Path(options.ready_file).unlink(missing_ok=True)  # one that a killed process left would be believed
+    try:
+        app = App(port=options.port, data=data, endpoint=endpoint)
+    except OSError as exc:
+        sys.exit(f"Port {options.port} can't be used: {exc.strerror}. Name another one with --port.")
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -50,7 +50,7 @@ class App:
     def start(self) -> None:
         self.engine.start()
         threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
-        threading.Thread(target=self.server.serve_forever, name="http", daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.1,), name="http", daemon=True).start()
 
     def stop(self) -> None:
         self.server.shutdown()

@@ -69,6 +69,8 @@ def _refusal(session: Record, payment: Payment) -> Paid | None:
         return Paid("expired", "session_expired", "This checkout session has expired.")
     if not (payment.email or body["customer_email"] or body["customer"]):
         return Paid("invalid", "email_required", "Enter your e-mail address.")
+    if payment.email and "@" not in payment.email:
+        return Paid("invalid", "email_invalid", "This is not an e-mail address.")
     if payment.shipping_rate and payment.shipping_rate not in [o["id"] for o in session.hidden["shipping"]]:
         return Paid("invalid", "unknown_shipping_rate", "Choose one of the shipping options.")
     wanted = methods.debit_kind(body["currency"]) if payment.method == BANK_DEBIT else "card"

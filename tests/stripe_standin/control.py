@@ -67,6 +67,7 @@ class Control:
             ("GET", "endpoints"): lambda sent: self._endpoints(),
             ("POST", "endpoints"): self._add_endpoint,
             ("GET", "balance"): self._balance,
+            ("POST", "events"): acts.send_event,
             ("POST", "reset"): self._reset,
         }
         return fixed.get((method, *path))

@@ -44,6 +44,19 @@ class Acts:
     def redeliver(self, event_id: str) -> Act:
         return lambda sent: {"deliveries": self.engine.queue.redeliver(self._find("event", event_id))}
 
+    def send_event(self, sent: Json) -> Json:
+        """An event of any type with any object: for what the stand-in has no objects of, disputes for example."""
+        unknown = set(sent) - {"type", "object", "account", "connected"}
+        kind, shown, account = sent.get("type"), sent.get("object"), sent.get("account", "acct_standin")
+        if unknown or not isinstance(kind, str) or not isinstance(account, str):
+            raise BadControl("send type (a text), object (a JSON object) and, if you like, account and connected")
+        if not isinstance(shown, dict) or not isinstance(shown.get("id"), str):
+            raise BadControl("object must be a JSON object with an id")
+        platform = f"platform of {account}" if sent.get("connected") is True else account
+        record = Record(account, platform, str(shown.get("object", "unknown")), shown)
+        ran = self.engine.run(Caller.owner_of(record), lambda unit: unit.announce(kind, record))
+        return {"event": ran.value.body}
+
     def _find(self, kind: str, object_id: str) -> Record:
         with self.engine.lock:
             self.engine.lapse_due()

@@ -68,9 +68,10 @@ class Queue:
             self._stopping = True
             self._wakeup.notify_all()
 
-    def wake(self) -> None:
+    def wake(self, workers: int = WORKERS) -> None:
+        """As many as there is work for: all of them looking for one delivery costs more than the delivery."""
         with self._lock:
-            self._wakeup.notify_all()
+            self._wakeup.notify(workers)
 
     # Planning
 

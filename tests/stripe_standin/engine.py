@@ -72,7 +72,7 @@ class Engine:
         self._stopping.set()
         self.queue.stop()
         with self.lock:
-            self.store.close()
+            self.store.settle()
 
     def run(self, caller: Caller, work: Callable[[Unit], T]) -> Ran[T]:
         """Run `work` as one committed unit; what the clock made due happens before it, as its own units."""
@@ -82,7 +82,7 @@ class Engine:
                 unit = Unit(self, caller, self.clock.now())
                 value = work(unit)
             if unit.events:
-                self.queue.wake()
+                self.queue.wake(2 * len(unit.events))
         if unit.inline:
             self.queue.deliver_now(unit.inline)
         return Ran(value, tuple(unit.events))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from . import cards, checkout, pages
 from .checkout import Paid, Payment
@@ -28,10 +28,11 @@ class Pages:
         match [request.method, *request.path.strip("/").split("/")]:
             case ["GET", "c", "assets", "page.css"]:
                 return Reply(200, STYLE, {"Cache-Control": "max-age=300"}, "text/css; charset=utf-8")
-            case ["GET", "c", "pay", session_id]:
-                return self._show(session_id)
-            case ["POST", "c", "pay", session_id]:
-                return self._submit(session_id, _form(request))
+            # A page of the shop's own (elements) knows the client secret only; it begins with the session's id.
+            case ["GET", "c", "pay", named]:
+                return self._show(named.split("_secret_")[0])
+            case ["POST", "c", "pay", named]:
+                return self._submit(named.split("_secret_")[0], _form(request))
             case ["GET", "c", "3ds", intent_id]:
                 return self._show_challenge(intent_id)
             case ["POST", "c", "3ds", intent_id]:
@@ -166,4 +167,5 @@ def _html(status: int, body: bytes) -> Reply:
 
 
 def _see(url: str) -> Reply:
-    return Reply(303, b"", {"Location": url}, HTML)
+    """Headers carry ASCII only; what is escaped already stays as it is."""
+    return Reply(303, b"", {"Location": quote(url, safe="%/:?#[]@!$&'()*+,;=~{}")}, HTML)

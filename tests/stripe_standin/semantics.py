@@ -4,8 +4,10 @@ each other. Everything here runs after the shape was found right, on values of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import money
 from .errors import Json
@@ -35,6 +37,7 @@ def findings(endpoint: str, body: Json, now: int) -> Iterator[Finding]:
     for rule in RULES.get(endpoint, ()):
         yield from rule(body, now)
     yield from _metadata(body)
+    yield from _addresses(body)
     if endpoint.endswith(".list"):
         yield from _listing(body)
 
@@ -84,6 +87,16 @@ def _amount(currency: str, amount: int, path: str) -> Iterator[Finding]:
 def _exactly_one(body: Json, first: str, second: str, path: str) -> Iterator[Finding]:
     if (body.get(first) is None) == (body.get(second) is None):
         yield f"{path}[{first}]", "parameter_missing", f"Exactly one of {first}, {second} must be sent in {path}."
+
+
+def _addresses(body: Json) -> Iterator[Finding]:
+    for key in ("success_url", "cancel_url", "return_url"):
+        parts = urlsplit(body.get(key) or "https://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            yield key, "url_invalid", "Not a valid URL"
+    for key in ("customer_email", "email", "receipt_email"):
+        if body.get(key) and not re.fullmatch(r"[^@\s]+@[^@\s]+", body[key]):
+            yield key, "email_invalid", f"Invalid email address: {body[key]}"
 
 
 def _session(body: Json, now: int) -> Iterator[Finding]:

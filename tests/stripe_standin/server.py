@@ -15,6 +15,8 @@ from .messages import Reply, Request, json_reply
 
 MAX_BODY = 1024 * 1024
 IDLE_SECONDS = 75
+# How much of a refused body is read and thrown away.
+MAX_SWALLOWED = 16 * MAX_BODY
 Answer = Callable[[Request], Reply]
 
 
@@ -78,8 +80,16 @@ class Handler(BaseHTTPRequestHandler):
         if refused:
             self.close_connection = True
             self._send(json_reply(refused[0], ApiError(refused[0], refused[1]).body()))
+            self._swallow()
             return None
         return self.rfile.read(int(length))
+
+    def _swallow(self) -> None:
+        """Closing on unread bytes resets the connection, and a client still sending would never see the answer."""
+        self.connection.settimeout(1)
+        left = MAX_SWALLOWED
+        while left > 0 and (chunk := self.rfile.read1(64 * 1024)):
+            left -= len(chunk)
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)

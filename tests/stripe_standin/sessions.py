@@ -32,7 +32,7 @@ def create(unit: Unit, params: Json) -> Json:
     _check_customer(unit, params)
     lines = session_lines.build_lines(unit, params["line_items"])
     currency = lines[0]["currency"]
-    if params.get("currency", currency) != currency:
+    if str(params.get("currency", currency)).lower() != currency:
         raise bad_request("The session's currency differs from its lines'.", param="currency")
     body |= _derived(unit, params, session_id, currency)
     taxed = body["automatic_tax"]["enabled"] and unit.engine.options.tax_rate_percent

@@ -93,8 +93,9 @@ class Store:
         self.db.execute("PRAGMA synchronous = OFF")
         self.db.executescript(SCHEMA)
 
-    def close(self) -> None:
-        self.db.close()
+    def settle(self) -> None:
+        """Fold the log into the file. The connection stays open: threads may still be answering."""
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
