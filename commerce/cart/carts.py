@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from commerce.cart.lines import (
@@ -52,6 +52,12 @@ def cart_snapshot(*, shop_id: str, cart_id: UUID) -> CartSnapshot:
         if line[0] is not None:
             lines.append(CartLineFacts(*line))
     return CartSnapshot(cart_id=cart_id, generation=generation, lines=tuple(lines))
+
+
+def units_in_cart(*, shop_id: str, cart_id: UUID) -> int:
+    """How many units a cart holds, for a badge that shows no price. One query."""
+    lines = CartLine.objects.filter(shop_id=shop_id, cart_id=cart_id)
+    return int(lines.aggregate(units=Sum("quantity", default=0))["units"])
 
 
 @transaction.atomic(durable=True)

@@ -1,5 +1,33 @@
 """Pages of a shop."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path, register_converter
 
-urlpatterns: list[URLPattern] = []
+from commerce.storefront import views
+
+
+class LocaleConverter:
+    """The first segment of a page's address: `en`, `de-AT`. Whether the shop offers it is the view's question."""
+
+    regex = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(LocaleConverter, "locale")
+
+app_name = "storefront"
+urlpatterns: list[URLPattern] = [
+    path("<locale:locale>/", views.product_list, name="list"),
+    path("<locale:locale>/products/<slug:slug>", views.product, name="product"),
+    path("<locale:locale>/cart", views.cart, name="cart"),
+    path("<locale:locale>/checkout", views.checkout, name="checkout"),
+    path("<locale:locale>/cancel", views.cancel, name="cancel"),
+    path("<locale:locale>/thank-you", views.thank_you, name="thank_you"),
+    path("<locale:locale>/<path:path>", views.nothing),
+    path("", views.to_locale, name="home"),
+    path("<path:path>", views.to_locale),
+]

@@ -1,0 +1,129 @@
+"""Pages of a shop. They render what can be linked to; carts and checkouts happen through the public API, in scripts."""
+
+from __future__ import annotations
+
+import zoneinfo
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.translation.trans_real import parse_accept_lang_header
+from django.views.decorators.http import require_safe
+
+from commerce.catalog.locales import choose_locale
+from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
+from commerce.catalog.lookup import product_by_slug as find_product
+from commerce.storefront.pages import render_page, shop_page
+from commerce.storefront.words import ATTRIBUTE_WORDS
+from inventory.availability import Availability, available_for_skus
+from tenants.context import ShopContext, current_shop
+
+
+@dataclass(frozen=True, slots=True)
+class ShownVariant:
+    """A variant with its stock, as the page is rendered; the page's script keeps the stock current."""
+
+    item: CatalogItem
+    available: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownProduct:
+    """A product as a card or page. `price`: the lowest of its variants, in minor units; `varies`: others cost more."""
+
+    product: CatalogProduct
+    variants: tuple[ShownVariant, ...]
+    price: int
+    deposit: int
+    varies: bool
+    state: str
+
+
+@require_safe
+def to_locale(request: HttpRequest, path: str = "") -> HttpResponse:
+    """307 from an address without a locale to the one the browser asks for, else to the shop's default (T4)."""
+    if "." in path.rpartition("/")[2]:
+        raise Http404  # a file: browsers and robots ask for some by themselves
+    shop = current_shop()
+    policy = shop.policy
+    locale = policy.default_locale
+    for wanted, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
+        found = choose_locale(wanted, offered=policy.locales, default="")
+        if found:
+            locale = found
+            break
+    # The full path comes back percent-encoded, and with a slash that can't be read as the start of a host.
+    location = f"/{locale}{request.get_full_path()}"
+    response = HttpResponse(status=307, headers={"Location": location, "Cache-Control": "private, no-cache"})
+    patch_vary_headers(response, ["Accept-Language"])
+    return response
+
+
+@shop_page
+def product_list(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
+    products = _with_stock(shop, listing(shop_id=shop.shop_id, locale=locale))
+    return render_page(request, shop, locale, "list", {"products": products})
+
+
+@shop_page
+def product(request: HttpRequest, shop: ShopContext, locale: str, slug: str) -> HttpResponse:
+    found = find_product(shop_id=shop.shop_id, slug=slug, locale=locale)
+    if found is None:
+        raise Http404
+    context: dict[str, Any] = {"shown": _with_stock(shop, [found])[0]}
+    if shop.policy.kind == "rental":
+        context["today"] = timezone.localdate(timezone=zoneinfo.ZoneInfo(shop.policy.time_zone)).isoformat()
+    return render_page(request, shop, locale, "product", context)
+
+
+@shop_page
+def cart(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
+    return render_page(request, shop, locale, "cart", {"words": list(ATTRIBUTE_WORDS)})
+
+
+@shop_page
+def checkout(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
+    return render_page(request, shop, locale, "checkout", {"words": list(ATTRIBUTE_WORDS)})
+
+
+@shop_page
+def cancel(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
+    return render_page(request, shop, locale, "cancel", {})
+
+
+@shop_page
+def thank_you(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
+    """Reads nothing: the script asks the API with the session's id, which is the secret that opens the order."""
+    return render_page(request, shop, locale, "thank_you", {})
+
+
+@shop_page
+def nothing(request: HttpRequest, shop: ShopContext, locale: str, path: str) -> HttpResponse:
+    raise Http404
+
+
+def _with_stock(shop: ShopContext, products: list[CatalogProduct]) -> list[ShownProduct]:
+    """The products with what is left of each variant. One query, none without products."""
+    skus = [product.sku for product in products]
+    stock = available_for_skus(shop_id=shop.shop_id, skus=skus) if skus else []
+    return [_shown(product, {item.variant_key: item for item in stock}) for product in products]
+
+
+def _shown(product: CatalogProduct, stock: dict[str, Availability]) -> ShownProduct:
+    variants = []
+    for item in product.variants:
+        found = stock.get(item.variant_key)
+        variants.append(ShownVariant(item, found.available if found else 0, str(found.state) if found else "out"))
+    states = {variant.state for variant in variants}
+    prices = [item.price_amount for item in product.variants]
+    return ShownProduct(
+        product=product,
+        variants=tuple(variants),
+        price=min(prices),
+        deposit=min(item.deposit_amount for item in product.variants),
+        varies=min(prices) != max(prices),
+        state=next(state for state in ("in_stock", "low", "out") if state in states),
+    )

@@ -1,0 +1,199 @@
+// The way to the payment page: start the checkout, wait where the shop is busy, explain where it can't go on.
+
+import { Problem, call } from "./api.js";
+import { delayBefore, sleep } from "./backoff.js";
+import { cartPath, find, fromTemplate, lineTitle, locale, money, root, say, show, showSums, showUnits, text } from "./page.js";
+
+// Failures that pass by themselves: how often to come back, and what to say meanwhile.
+const PASSING = {
+  inventory_busy: { tries: 5, firstMs: 250, words: "busy" },
+  payment_unknown: { tries: 3, firstMs: 1_000, words: "unknown" },
+};
+
+const form = find("[data-form]");
+const pay = find("[data-pay]");
+const progress = find("[data-progress]");
+const problem = find("[data-problem]");
+const again = find("[data-again]");
+let cart = { lines: [] };
+let countdown = 0;
+
+async function load() {
+  try {
+    cart = await call("GET", cartPath);
+  } catch (failure) {
+    show(find("[data-loading]"), false);
+    show(find("[data-filled]"));
+    explain(failure);
+    return;
+  }
+  showUnits(cart);
+  show(find("[data-loading]"), false);
+  show(find("[data-empty]"), cart.lines.length === 0);
+  show(find("[data-filled]"), cart.lines.length > 0);
+  showSums(cart);
+  find("[data-lines]").replaceChildren(
+    ...cart.lines.map((line) => {
+      const item = fromTemplate("[data-line-template]");
+      find("[data-title]", item).textContent = `${line.quantity} × ${lineTitle(line)}`;
+      find("[data-amount]", item).textContent = line.lineAmount === null ? "–" : money(line.lineAmount);
+      return item;
+    }),
+  );
+}
+
+// The prices on this page, by SKU; nothing where two variants of a SKU differ, as the cart remembers what it showed.
+function expectedLines() {
+  const bySku = new Map();
+  for (const { sku, unitAmount } of cart.lines) {
+    if (unitAmount === null || (bySku.has(sku) && bySku.get(sku) !== unitAmount)) return undefined;
+    bySku.set(sku, unitAmount);
+  }
+  return [...bySku].map(([sku, unitAmount]) => ({ sku, unitAmount }));
+}
+
+// Repeats are safe: the same cart and body lead to the same session. Only failures that pass are waited for.
+async function start() {
+  const body = { email: form.elements.email.value.trim(), locale, expectedLines: expectedLines() };
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await call("POST", "/api/checkout-session", body);
+    } catch (failure) {
+      const passing = PASSING[failure.code];
+      if (!passing || attempt >= passing.tries) throw failure;
+      say(progress, text(passing.words));
+      await sleep(delayBefore(attempt, failure.retryAfterMs ?? passing.firstMs));
+    }
+  }
+}
+
+async function submit(event) {
+  event?.preventDefault();
+  show(problem, false);
+  if (!form.elements.email.value.trim() || !form.elements.email.validity.valid) {
+    say(progress, text("badEmail"));
+    form.elements.email.setAttribute("aria-invalid", "true");
+    form.elements.email.focus();
+    return;
+  }
+  form.elements.email.removeAttribute("aria-invalid");
+  pay.disabled = true;
+  say(progress, text("working"));
+  try {
+    follow(await start());
+  } catch (failure) {
+    explain(failure instanceof Problem ? failure : new Problem("unreadable"));
+  }
+}
+
+function follow(answer) {
+  if (answer.priceChanged && answer.url) {
+    announce("price", { items: answer.changes.map(priceItem), onward: answer.url });
+    find("[data-problem-text]").textContent += ` ${text("priceTotal", { amount: money(answer.amounts.total) })}`;
+  } else if (answer.url) {
+    say(progress, text("redirecting"));
+    location.assign(answer.url);
+  } else if (answer.clientSecret) {
+    const time = new Date(answer.expiresAt).toLocaleTimeString(locale, { timeStyle: "short" });
+    announce("reserved", { blanks: { time }, onward: statusPath(answer), onwardText: text("status") });
+  } else {
+    location.assign(statusPath(answer)); // this cart is an order already
+  }
+}
+
+const statusPath = (answer) => `${root}thank-you?session_id=${encodeURIComponent(answer.sessionId)}`;
+
+function titleOf(item) {
+  const byKey = cart.lines.find((line) => line.variantKey === item.variantKey);
+  const line = byKey ?? cart.lines.find(({ sku }) => sku === item.sku);
+  return line ? lineTitle(line) : item.sku;
+}
+
+const priceItem = (item) =>
+  item.was == null
+    ? `${titleOf(item)}: ${money(item.now)}`
+    : text("priceItem", { title: titleOf(item), was: money(item.was), now: money(item.now) });
+
+const shortItem = (item) => text("shortItem", { ...item, title: titleOf(item) });
+
+// Problem code → what the page says: the family of its texts, and what beyond title and text it shows.
+const EXPLANATIONS = {
+  inventory_busy: () => ({ name: "busy", retry: "again" }),
+  inventory_insufficient: ({ items = [] }) => ({ name: "short", items: items.map(shortItem) }),
+  PRICE_CHANGED: ({ items = [] }) => ({ name: "price", items: items.map(priceItem), retry: "accept" }),
+  payment_unknown: () => ({ name: "unknown", retry: "again" }),
+  payment_rejected: () => ({ name: "rejected", retry: "again" }),
+  inventory_unavailable: () => ({ name: "away", retry: "again" }),
+  unknown_sku: ({ items = [] }) => ({ name: "gone", items: items.map(titleOf) }),
+  not_purchasable: ({ items = [] }) => ({ name: "gone", items: items.map(titleOf) }),
+  amount_too_small: ({ minimum }) => ({ name: "small", blanks: { amount: money(minimum) } }),
+  shop_expired: () => ({ name: "closed" }),
+};
+
+function explain(failure) {
+  if (failure.code === "rate_limited") {
+    waitOut(failure.retryAfterMs ?? 60_000);
+    return;
+  }
+  if (failure.code === "invalid_request" && failure.body.fields?.email) {
+    release();
+    say(progress, text("badEmail"));
+    form.elements.email.focus();
+    return;
+  }
+  const explanation = EXPLANATIONS[failure.code]?.(failure.body) ?? { name: "failed", retry: "again" };
+  announce(explanation.name, explanation);
+  if (failure.code === "offline") find("[data-problem-text]").textContent = text("offline");
+  const id = failure.body.requestId;
+  say(find("[data-problem-id]"), explanation.name === "failed" && id ? text("requestId", { id }) : "");
+  if (failure.code === "PRICE_CHANGED") load(); // shows the new prices, which are then the ones agreed to
+}
+
+function announce(name, { items = [], retry = "", blanks = {}, onward = "", onwardText = "" } = {}) {
+  release();
+  show(pay, !retry && !onward);
+  find("[data-problem-title]").textContent = text(`${name}Title`);
+  find("[data-problem-text]").textContent = text(`${name}Text`, blanks);
+  find("[data-problem-items]").replaceChildren(
+    ...items.map((words) => Object.assign(document.createElement("li"), { textContent: words })),
+  );
+  say(again, retry && text(retry));
+  const link = show(find("[data-onward]"), Boolean(onward));
+  if (onward) link.href = onward;
+  if (onwardText) link.textContent = onwardText;
+  say(find("[data-problem-id]"), "");
+  show(problem).focus();
+}
+
+function waitOut(milliseconds) {
+  announce("limited", { blanks: { seconds: Math.ceil(milliseconds / 1000) } });
+  const until = Date.now() + milliseconds;
+  pay.disabled = true;
+  clearInterval(countdown);
+  countdown = setInterval(() => {
+    const seconds = Math.ceil((until - Date.now()) / 1000);
+    find("[data-problem-text]").textContent = seconds > 0 ? text("limitedText", { seconds }) : text("limitedOver");
+    if (seconds <= 0) {
+      clearInterval(countdown);
+      pay.disabled = false;
+    }
+  }, 1_000);
+}
+
+function release() {
+  pay.disabled = false;
+  show(pay);
+  say(progress, "");
+}
+
+form.addEventListener("submit", submit);
+again.addEventListener("click", () => submit());
+// Back from the payment page, the browser may show this one as it was left.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    show(problem, false);
+    release();
+    load();
+  }
+});
+load();

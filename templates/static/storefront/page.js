@@ -1,0 +1,63 @@
+// What the pages' scripts share: the frame's data, texts with blanks, the cart's badge.
+
+import { formatter } from "./money.js";
+
+export const main = document.getElementById("content");
+export const locale = main.dataset.locale;
+export const currency = main.dataset.currency;
+export const root = main.dataset.root;
+export const money = formatter({ locale, currency, exponent: Number(main.dataset.exponent) });
+export const cartPath = `/api/cart?locale=${encodeURIComponent(locale)}`;
+
+const texts = main.querySelector("[data-texts]")?.dataset ?? {};
+
+export function text(name, blanks = {}) {
+  return (texts[name] ?? name).replace(/\{(\w+)\}/g, (whole, blank) => String(blanks[blank] ?? whole));
+}
+
+export const find = (selector, inside = main) => inside.querySelector(selector);
+
+export function show(element, visible = true) {
+  element.hidden = !visible;
+  return element;
+}
+
+// Sets a text and shows the element, or hides it when there is none.
+export function say(element, words) {
+  element.textContent = words ?? "";
+  return show(element, Boolean(words));
+}
+
+export function fromTemplate(selector) {
+  return find(selector).content.firstElementChild.cloneNode(true);
+}
+
+export function showUnits(cart) {
+  const units = cart.lines.reduce((sum, line) => sum + line.quantity, 0);
+  document.querySelector("[data-cart-units]").textContent = String(units);
+  show(document.querySelector("[data-cart-badge]"), units > 0);
+}
+
+export function lineTitle(line) {
+  const details = lineDetails(line);
+  return details ? `${line.title} (${details})` : line.title;
+}
+
+const words = new Map([...main.querySelectorAll("[data-word]")].map((item) => [item.dataset.word, item.textContent]));
+
+export function lineDetails(line) {
+  const values = Object.values(line.attributes).map((value) => words.get(value) ?? value);
+  return [...values, ...Object.values(line.options)].join(", ");
+}
+
+// Puts subtotal, deposits and total of a cart into the summary on the page.
+export function showSums(cart) {
+  find("[data-subtotal]").textContent = money(cart.subtotalAmount);
+  find("[data-deposit]").textContent = money(cart.depositAmount);
+  find("[data-total]").textContent = money(cart.subtotalAmount + cart.depositAmount);
+  show(find("[data-deposit-row]"), cart.depositAmount > 0);
+}
+
+const days = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
+
+export const day = (iso) => days.format(new Date(`${iso}T00:00:00Z`));

@@ -1,0 +1,134 @@
+// The product's page: choosing a variant, its stock as it changes, and the way into the cart.
+
+import { call } from "./api.js";
+import { cartPath, find, money, say, show, showUnits, text } from "./page.js";
+
+const POLL_MS = 5_000;
+const DAY_MS = 86_400_000;
+
+const product = find("[data-product]");
+const form = find("[data-form]");
+const add = find("[data-add]");
+const message = find("[data-message]");
+const isRental = Boolean(form.elements.start);
+
+const variants = [...product.querySelectorAll("[data-variant]")].map((item) => ({
+  key: item.dataset.key,
+  amount: Number(item.dataset.amount),
+  image: item.dataset.image,
+  available: Number(item.dataset.available),
+  state: item.dataset.state,
+  attributes: Object.fromEntries([...item.children].map((child) => [child.dataset.name, child.dataset.value])),
+}));
+
+function chosenAttributes() {
+  const checked = [...form.querySelectorAll("[data-attribute]:checked")];
+  return Object.fromEntries(checked.map((input) => [input.dataset.attribute, input.value]));
+}
+
+function chosen() {
+  const wanted = chosenAttributes();
+  return variants.find(({ attributes }) =>
+    Object.entries(attributes).every(([name, value]) => wanted[name] === value),
+  );
+}
+
+// Days of the chosen period, both ends included; null where it isn't one.
+function period() {
+  const start = form.elements.start.valueAsNumber;
+  const end = form.elements.end.valueAsNumber;
+  const days = Math.round((end - start) / DAY_MS) + 1;
+  return days >= 1 && days <= 366 ? days : null;
+}
+
+function stockText(variant) {
+  if (variant.state === "out") return text("out");
+  return variant.state === "low" ? text("low", { count: variant.available }) : text("inStock");
+}
+
+function update() {
+  const variant = chosen();
+  const stock = find("[data-stock]");
+  add.disabled = !variant || variant.state === "out";
+  if (!variant) {
+    stock.textContent = text("missing");
+    stock.dataset.state = "out";
+    return;
+  }
+  if (stock.textContent !== stockText(variant)) stock.textContent = stockText(variant);
+  stock.dataset.state = variant.state;
+  const price = find("[data-price]");
+  price.textContent = money(variant.amount);
+  if (isRental) {
+    const unit = document.createElement("small");
+    unit.textContent = ` ${text("perDay")}`;
+    price.append(unit);
+    const days = period();
+    const words = days === 1 ? "oneDay" : "period";
+    find("[data-period]").textContent = days ? text(words, { days, amount: money(variant.amount * days) }) : "";
+  }
+  const image = find("[data-image]");
+  if (variant.image && image.getAttribute("src") !== variant.image) image.src = variant.image;
+}
+
+async function poll() {
+  if (document.visibilityState === "visible") {
+    try {
+      const sku = encodeURIComponent(product.dataset.sku);
+      const { items } = await call("GET", `/api/inventory/availability?sku=${sku}`);
+      for (const item of items) {
+        const variant = variants.find(({ key }) => key === item.variantKey);
+        if (variant) Object.assign(variant, { available: item.available, state: item.state });
+      }
+      update();
+    } catch {
+      // The last known stock stays on the page; the cart and the checkout ask again.
+    }
+  }
+  setTimeout(poll, POLL_MS);
+}
+
+function refuse(words) {
+  say(message, words);
+  return false;
+}
+
+function valid() {
+  const quantity = Number(form.elements.quantity.value);
+  if (!Number.isInteger(quantity) || quantity < 1 || quantity > 999) return refuse(text("badQuantity"));
+  if (isRental && !period()) return refuse(text("badPeriod"));
+  return true;
+}
+
+async function submit(event) {
+  event.preventDefault();
+  say(message, "");
+  if (!valid() || add.disabled) return;
+  add.disabled = true;
+  const line = {
+    sku: product.dataset.sku,
+    quantity: Number(form.elements.quantity.value),
+    variantAttributes: chosen().attributes,
+  };
+  if (isRental) line.rental = { start: form.elements.start.value, end: form.elements.end.value };
+  try {
+    showUnits(await call("POST", cartPath, line));
+    show(find("[data-added]"));
+  } catch (problem) {
+    const known = { offline: "offline", unknown_sku: "gone", not_purchasable: "gone", invalid_request: "tooMany" };
+    say(message, text(known[problem.code] ?? "failed"));
+  }
+  update();
+}
+
+form.addEventListener("change", (event) => {
+  if (isRental && event.target === form.elements.start && form.elements.end.value < form.elements.start.value) {
+    form.elements.end.value = form.elements.start.value;
+  }
+  if (isRental) form.elements.end.min = form.elements.start.value;
+  show(find("[data-added]"), false);
+  update();
+});
+form.addEventListener("submit", submit);
+update();
+poll();
