@@ -56,41 +56,63 @@ def install(group: str) -> None:
         return
     with open(__file__, "rb") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
+        # Inherited by the installers: while one outlives a killed dev.py, the next dev.py waits for it.
+        os.set_inheritable(gate.fileno(), True)
         if _installed(group):  # by the process we waited for
             return
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads(STAMP.read_text())["group"] == "browser":
-                group = "browser"
+        found = _stamp()
+        if found.get("group") == "browser":
+            group = "browser"
+        # From here to its return the stamp is absent, which marks an installation that was cut off: a killed installer
+        # leaves packages that look complete and aren't, so the next attempt begins anew.
         STAMP.unlink(missing_ok=True)
-        _make_venv()
+        if found.get("folder") != str(VENV) or not _works():
+            _make_venv()
         _sync(REQUIREMENTS / f"{group}.txt")
-        STAMP.write_text(json.dumps({"group": group, "digest": _digest(group)}))
+        STAMP.write_text(json.dumps({"group": group, "digest": _digest(group), "folder": str(VENV)}))
+
+
+def _stamp() -> dict[str, str]:
+    """What the last complete installation was; empty after none."""
+    try:
+        found = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _installed(group: str) -> bool:
-    try:
-        stamp = json.loads(STAMP.read_text())
-        return group in {stamp["group"], "dev"} and stamp["digest"] == _digest(stamp["group"]) and PYTHON.exists()
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    """Whether `group` is there as locked. Installed commands contain the folder's path: a moved one counts as new."""
+    found = _stamp()
+    return (
+        group in {found.get("group"), "dev"}
+        and found.get("folder") == str(VENV)
+        and found.get("digest") == _digest(found["group"])
+        and PYTHON.exists()
+    )
 
 
 def _digest(group: str) -> str:
-    """Changes with the lock, and with the folder: installed commands contain its path."""
     content = (REQUIREMENTS / f"{group}.txt").read_bytes() + (REQUIREMENTS / "uv.txt").read_bytes()
-    return hashlib.sha256(content + os.fsencode(VENV)).hexdigest()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _works() -> bool:
+    """Whether .venv's Python runs and is recent enough: the system's may have been replaced under it."""
+    probe = "import sys, pip; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)"
+    try:
+        return subprocess.run([PYTHON, "-I", "-c", probe], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _make_venv() -> None:
-    """Make .venv, or make it anew when it is broken or of an older Python."""
-    probe = "import sys, pip; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)"
-    with contextlib.suppress(OSError):
-        if subprocess.run([PYTHON, "-I", "-c", probe], capture_output=True, check=False).returncode == 0:
-            return
     if importlib.util.find_spec("ensurepip") is None:
         sys.exit("Python's ensurepip is missing. On Debian and Ubuntu: apt-get install python3-venv")
     print(f"Making {VENV} ...", flush=True)
-    made = subprocess.run([sys.executable, "-I", "-m", "venv", "--clear", str(VENV)], check=False)
+    # Not the Python of the environment that is about to be cleared, should that be the one running.
+    python = getattr(sys, "_base_executable", sys.executable)
+    made = subprocess.run([python, "-I", "-m", "venv", "--clear", str(VENV)], close_fds=False, check=False)
     if made.returncode != 0:
         sys.exit("Python can't make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv")
 
@@ -105,14 +127,14 @@ def _sync(lock: Path) -> None:
     uv = [str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON), str(lock)]
     for command in ([*pip, "-r", str(REQUIREMENTS / "uv.txt")], uv):
         try:
-            if subprocess.run(command, env=quiet, check=False).returncode != 0:
+            if subprocess.run(command, env=quiet, close_fds=False, check=False).returncode != 0:
                 break
         except OSError:
             break
     else:
         return
     print("uv can't be used here; pip takes a minute longer ...", flush=True)
-    if subprocess.run([*pip, "-r", str(lock)], env=quiet, check=False).returncode != 0:
+    if subprocess.run([*pip, "-r", str(lock)], env=quiet, close_fds=False, check=False).returncode != 0:
         sys.exit("The packages could not be installed; the lines above say why. Calling again continues.")
 
 
