@@ -141,8 +141,23 @@ def test_the_shipping_choice(client: stripe.StripeClient) -> None:
     made = client.v1.checkout.sessions.create(session_params(shipping_options=options))
     courier = str(made.shipping_options[1].shipping_rate)
     assert browse(address(made), FORM | {"shipping_rate": "shr_unknown"}).status == 422
+    updated = browse(address(made), FORM | {"shipping_rate": courier, "update": "1"})
+    assert updated.status == 200
+    assert "€54.88" in updated.html
+    assert client.v1.checkout.sessions.retrieve(made.id).status == "open"
     browse(address(made), FORM | {"shipping_rate": courier})
     assert client.v1.checkout.sessions.retrieve(made.id).amount_total == 3998 + 1490
+
+
+def test_goods_go_to_the_countries_asked_for(client: stripe.StripeClient) -> None:
+    params = session_params(shipping_address_collection={"allowed_countries": ["DE", "AT"]})
+    made = client.v1.checkout.sessions.create(params)
+    assert browse(address(made), FORM | {"country": "FR"}).status == 422
+    assert browse(address(made), FORM | {"country": "AT", "line1": "Ring 1"}).status == 303
+    details = client.v1.checkout.sessions.retrieve(made.id).collected_information
+    assert details is not None
+    assert details.shipping_details is not None
+    assert (details.shipping_details.address.country, details.shipping_details.address.line1) == ("AT", "Ring 1")
 
 
 def test_other_ui_modes_return_to_the_return_url(client: stripe.StripeClient, standin: Running) -> None:

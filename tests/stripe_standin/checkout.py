@@ -42,12 +42,9 @@ class Paid:
 
 def pay(unit: Unit, session: Record, payment: Payment) -> Paid:
     """Submit the form of the page. A second submission finds the session complete and charges nothing."""
-    refused = _refusal(session, payment)
+    refused = _refusal(session, payment) or choose_shipping(unit, session, payment.shipping_rate)
     if refused:
         return refused
-    if payment.shipping_rate:
-        session.hidden["shipping_choice"] = payment.shipping_rate
-        session_lines.apply_totals(unit, session)
     billing = _collect_details(unit, session, payment)
     if session.body["amount_total"] == 0:
         _complete(unit, session, "no_payment_required", None)
@@ -61,6 +58,18 @@ def pay(unit: Unit, session: Record, payment: Payment) -> Paid:
     return _conclude(unit, session, intent, verdict)
 
 
+def choose_shipping(unit: Unit, session: Record, rate: str | None) -> Paid | None:
+    """Change the shipping of an open session and its totals with it; returns why not. None as `rate` keeps it."""
+    if rate is None or session.body["status"] != "open":
+        return None
+    if rate not in [option["id"] for option in session.hidden["shipping"]]:
+        return Paid("invalid", "unknown_shipping_rate", "Choose one of the shipping options.")
+    session.hidden["shipping_choice"] = rate
+    session_lines.apply_totals(unit, session)
+    unit.save(session)
+    return None
+
+
 def _refusal(session: Record, payment: Payment) -> Paid | None:
     body = session.body
     if body["status"] == "complete":
@@ -71,8 +80,9 @@ def _refusal(session: Record, payment: Payment) -> Paid | None:
         return Paid("invalid", "email_required", "Enter your e-mail address.")
     if payment.email and "@" not in payment.email:
         return Paid("invalid", "email_invalid", "This is not an e-mail address.")
-    if payment.shipping_rate and payment.shipping_rate not in [o["id"] for o in session.hidden["shipping"]]:
-        return Paid("invalid", "unknown_shipping_rate", "Choose one of the shipping options.")
+    countries = (body["shipping_address_collection"] or {}).get("allowed_countries")
+    if countries and payment.shipping_address.get("country", countries[0]) not in countries:
+        return Paid("invalid", "country_not_offered", f"Goods are shipped to: {', '.join(countries)}.")
     wanted = methods.debit_kind(body["currency"]) if payment.method == BANK_DEBIT else "card"
     if body["amount_total"] and wanted not in body["payment_method_types"]:
         return Paid("invalid", "method_not_offered", "This payment method isn't offered here.")
@@ -97,7 +107,9 @@ def _collect_details(unit: Unit, session: Record, payment: Payment) -> Json:
     session.hidden["shipping_details"] = None
     if session.body["shipping_address_collection"]:
         countries = session.body["shipping_address_collection"]["allowed_countries"]
-        sent = payment.shipping_address or {"line1": "1 Example Street", "city": "Exampleton", "country": countries[0]}
+        sent = {"country": countries[0]} | (
+            payment.shipping_address or {"line1": "1 Example Street", "city": "Exampleton"}
+        )
         name = sent.get("name", payment.name)
         shipping = shapes.NO_ADDRESS | {key: value for key, value in sent.items() if key != "name"}
         session.hidden["shipping_details"] = {"address": shipping, "name": name}

@@ -73,6 +73,8 @@ class Pages:
         session = self._find("checkout.session", session_id)
         if session is None:
             return _html(404, pages.notice("Not found", "This payment page doesn't exist."))
+        if "update" in form:
+            return self._update(session, form)
         ran = pay(self.engine, session, payment_of(form))
         paid = ran.value
         session = self._find("checkout.session", session_id) or session
@@ -84,6 +86,19 @@ class Pages:
         if paid.state == "expired":
             return closed(session)
         return _html(402 if paid.state == "declined" else 422, self._page(session, paid, form))
+
+    def _update(self, session: Record, form: dict[str, str]) -> Reply:
+        """Show the total with another shipping choice; nothing is paid yet."""
+
+        def work(unit: Unit) -> Paid | None:
+            found = unit.need("checkout.session", session.id)
+            return checkout.choose_shipping(unit, found, form.get("shipping_rate"))
+
+        refused = self.engine.run(Caller.owner_of(session), work).value
+        shown = self._find("checkout.session", session.id) or session
+        if shown.body["status"] != "open":
+            return closed(shown)
+        return _html(422 if refused else 200, self._page(shown, refused, form))
 
     def _show_challenge(self, intent_id: str) -> Reply:
         intent = self._find("payment_intent", intent_id)

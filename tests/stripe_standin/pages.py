@@ -44,10 +44,16 @@ def payment_page(session: Record, *, known_email: str | None, paid: Paid | None,
     error = Markup('<p class="error" role="alert">{}</p>').format(paid.message) if paid and paid.message else ""
     form = Markup(
         "<section><h2>Your details <span class=badge>test mode</span></h2>{error}"
-        '<form method="post" action="/c/pay/{id}" novalidate>{fields}<button type="submit">Pay {due}</button></form>'
+        '<form method="post" action="/c/pay/{id}" novalidate>{fields}<button type="submit">{pay}</button></form>'
         "{back}{hints}</section>"
     ).format(
-        error=error, id=session.id, fields=_fields(session, known_email, typed), due=due, back=back, hints=_hints()
+        error=error,
+        id=session.id,
+        fields=_fields(session, known_email, typed),
+        # Without a script the button can't follow a choice that changes the total.
+        pay="Pay" if len(session.hidden["shipping"]) > 1 else f"Pay {due}",
+        back=back,
+        hints=_hints(),
     )
     return document(f"Pay {due}", summary + form, layout="two")
 
@@ -85,11 +91,12 @@ def _fields(session: Record, known_email: str | None, typed: Json) -> Markup:
     if body["phone_number_collection"]["enabled"]:
         fields.append(_field("Phone", "phone", typed.get("phone", ""), kind="tel", complete="tel"))
     if body["shipping_address_collection"]:
+        countries = body["shipping_address_collection"]["allowed_countries"]
         fields += [
             _field("Street", "line1", typed.get("line1", ""), complete="address-line1"),
             _field("Postal code", "postal_code", typed.get("postal_code", ""), complete="postal-code"),
             _field("City", "city", typed.get("city", ""), complete="address-level2"),
-            _field("Country", "country", typed.get("country", ""), complete="country"),
+            _field("Country", "country", typed.get("country") or countries[0], complete="country"),
         ]
     if session.hidden["shipping"]:
         fields.append(_shipping(session))
@@ -127,7 +134,9 @@ def _shipping(session: Record) -> Markup:
         )
         for option in session.hidden["shipping"]
     )
-    return Markup("<fieldset><legend>Shipping</legend>{}</fieldset>").format(radios)
+    several = len(session.hidden["shipping"]) > 1
+    update = Markup('<button class="plain" name="update" value="1">Update the total</button>') if several else ""
+    return Markup("<fieldset><legend>Shipping</legend>{}{}</fieldset>").format(radios, update)
 
 
 def _field(label: str, name: str, value: str, *, complete: str, kind: str = "text", more: str = "") -> Markup:
