@@ -1,0 +1,123 @@
+"""How staff see commerce: money in the shop's own locale, times in its zone, tables, documents, and links that the
+reader may follow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Model
+from django.utils.functional import SimpleLazyObject
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from commerce.money import format_minor
+from tenants.display import EMPTY, link_to, shop_time
+from tenants.models import Shop
+
+User = AbstractBaseUser | AnonymousUser
+
+CELL = "align-top border-b border-base-200 dark:border-base-800 pr-4 py-2"
+
+
+def locale_of(shop: Shop) -> str:
+    settings = getattr(shop, "settings", None)
+    return settings.default_locale if settings else "en"
+
+
+def zone_of(shop: Shop | None) -> str:
+    settings = getattr(shop, "settings", None)
+    return settings.time_zone if settings else "UTC"
+
+
+def shop_amount(shop: Shop, amount: int | None, currency: str) -> str:
+    """Minor units as the shop's customers read them."""
+    if amount is None or not currency:
+        return EMPTY
+    return format_minor(amount, currency, locale_of(shop))
+
+
+def shop_moment(shop: Shop | None, moment: datetime | None) -> str:
+    return shop_time(moment, zone_of(shop))
+
+
+def to_the_second(shop: Shop | None, moment: datetime) -> str:
+    """For stories: what happens at a checkout happens within seconds."""
+    return moment.astimezone(ZoneInfo(zone_of(shop))).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def may_view(reader: User, model: type[Model] | Model) -> bool:
+    meta = model._meta
+    return bool(reader.is_active and getattr(reader, "has_perm")(f"{meta.app_label}.view_{meta.model_name}"))  # noqa: B009
+
+
+def reader_link(reader: User, row: Model | None, text: object | None = None) -> str:
+    """A link where the reader may follow it, else its text: an address that answers 403 helps nobody."""
+    if row is None:
+        return EMPTY
+    if may_view(reader, row):
+        return link_to(row, text)
+    return str(row) if text is None else str(text)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[int] = ()) -> SafeString:
+    """An HTML table; every cell is escaped unless it is safe already. `right`: columns of numbers."""
+    sides = ["text-right" if index in right else "text-left" for index in range(len(head))]
+    return format_html(
+        '<table class="w-full"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>',
+        format_html_join("", '<th class="font-semibold pr-4 py-2 {}">{}</th>', zip(sides, head, strict=True)),
+        format_html_join("", "<tr>{}</tr>", ((_cells(row, sides),) for row in rows)),
+    )
+
+
+def _cells(row: Sequence[object], sides: Sequence[str]) -> SafeString:
+    return format_html_join(
+        "", '<td class="{} {}">{}</td>', ((CELL, s, cell) for s, cell in zip(sides, row, strict=True))
+    )
+
+
+def pairs(rows: Iterable[tuple[str, object]]) -> SafeString:
+    """Names and values, for facts that no field of the model holds."""
+    return format_html(
+        '<table class="w-full"><tbody>{}</tbody></table>',
+        format_html_join(
+            "",
+            '<tr><th class="font-semibold text-left {}">{}</th><td class="{}">{}</td></tr>',
+            ((CELL, name, CELL, value) for name, value in rows),
+        ),
+    )
+
+
+def mono(text: object) -> SafeString | str:
+    """An id, to be copied."""
+    return format_html('<code style="font-family:monospace">{}</code>', text) if text else EMPTY
+
+
+def document(value: object) -> SafeString:
+    """JSON to read, as it is kept: amounts inside are in their author's units."""
+    return format_html(
+        '<pre class="bg-base-50 dark:bg-base-800 overflow-auto p-3 rounded-default text-xs" style="max-height:32rem">'
+        "{}</pre>",
+        json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False, default=str),
+    )
+
+
+def address(value: Mapping[str, Any] | None) -> str:
+    """A postal address on one line, whichever of Stripe's two shapes it has."""
+    if not value:
+        return EMPTY
+    nested = value.get("address")
+    parts = [value.get("name"), *(nested if isinstance(nested, Mapping) else {}).values()]
+    if not isinstance(nested, Mapping):
+        parts = list(value.values())
+    return ", ".join(str(part) for part in parts if isinstance(part, str) and part) or EMPTY
+
+
+def when_shown(build: Any) -> Any:
+    """A piece of a page that is only built when the page shows it: Django asks for fieldsets several times over."""
+    return SimpleLazyObject(build)

@@ -1,0 +1,109 @@
+"""The journal: entries with their lines, and whether they balance."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Sum, When
+from django.http import HttpRequest
+
+from commerce.admin.display import shop_amount, shop_moment
+from commerce.admin.lists import KeySearch
+from commerce.models import JournalEntry, JournalLine, Order
+from tenants.backoffice import (
+    ChoicesDropdownFilter,
+    RangeDateTimeFilter,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    RelatedDropdownFilter,
+    badge,
+    link_to,
+)
+
+
+class JournalLineInline(ReadOnlyInline[JournalLine, JournalEntry]):
+    model = JournalLine
+    fields = ("account", "debit", "credit")
+    readonly_fields = fields
+    ordering = ("-amount", "account")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JournalLine]:
+        return super().get_queryset(request).select_related("entry__shop__settings")
+
+    @admin.display(description="Debit")
+    def debit(self, line: JournalLine) -> str:
+        return self._side(line, line.amount)
+
+    @admin.display(description="Credit")
+    def credit(self, line: JournalLine) -> str:
+        return self._side(line, -line.amount)
+
+    @staticmethod
+    def _side(line: JournalLine, amount: int) -> str:
+        return shop_amount(line.entry.shop, amount, line.entry.currency) if amount > 0 else " "
+
+
+@admin.register(JournalEntry)
+class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
+    list_display = ("posted", "shop_name", "kind_name", "reference", "order_link", "total", "balance")
+    list_filter = (
+        ("shop", RelatedDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("posted_at", RangeDateTimeFilter),
+    )
+    search_fields = ("reference", "order__number")
+    search_help_text = "A whole reference, such as a session's id, or an order number"
+    ordering = ("-id",)
+    fields = ("posted", "shop_name", "kind_name", "reference", "order_link", "total", "balance", "memo", "request_id")
+    inlines = (JournalLineInline,)
+    empty_text = "Nothing has been booked yet. The first paid order is."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JournalEntry]:
+        lines = JournalLine.objects.filter(entry_id=OuterRef("pk")).order_by().values("entry_id")
+        debits = Sum(Case(When(amount__gt=0, then=F("amount"))))
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("shop__settings", "order")
+            .annotate(
+                debit_total=Subquery(lines.annotate(found=debits).values("found")),
+                line_sum=Subquery(lines.annotate(found=Sum("amount")).values("found")),
+            )
+        )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """One shop's list has an index of its own."""
+        return ("-posted_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
+
+    def key(self, term: str) -> Q:
+        number = term.removeprefix("#")
+        if number.isascii() and number.isdecimal():
+            return Q(order_id__in=Order.objects.filter(number=number).values("pk"))
+        return Q(reference=term)
+
+    @admin.display(description="Posted", ordering="id")
+    def posted(self, entry: JournalEntry) -> str:
+        return shop_moment(entry.shop, entry.posted_at)
+
+    @admin.display(description="Shop", ordering="shop")
+    def shop_name(self, entry: JournalEntry) -> str:
+        return link_to(entry.shop)
+
+    @admin.display(description="Kind", ordering="kind")
+    def kind_name(self, entry: JournalEntry) -> str:
+        return entry.get_kind_display()
+
+    @admin.display(description="Order")
+    def order_link(self, entry: JournalEntry) -> str:
+        return link_to(entry.order)
+
+    @admin.display(description="Amount")
+    def total(self, entry: JournalEntry) -> str:
+        return shop_amount(entry.shop, getattr(entry, "debit_total", None), entry.currency)
+
+    @admin.display(description="Balance")
+    def balance(self, entry: JournalEntry) -> str:
+        """The database refuses what doesn't balance; this shows that it is so for what is read here."""
+        left = getattr(entry, "line_sum", None)
+        if left == 0:
+            return badge("balanced", "good")
+        return badge(f"off by {shop_amount(entry.shop, left, entry.currency)}" if left else "no lines", "bad")

@@ -1,0 +1,295 @@
+"""Orders: what commerce knows of them. The apps to the right add what they know by subclassing, and the last of them
+registers the page (webhooks/admin.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from commerce.admin import stripe_links
+from commerce.admin.display import (
+    User,
+    address,
+    may_view,
+    mono,
+    pairs,
+    reader_link,
+    shop_amount,
+    shop_moment,
+    table,
+    when_shown,
+)
+from commerce.admin.lists import NOTHING, KeySearch, LastingFilter, as_uuid, saved_view
+from commerce.admin.timeline import Moment, Step, told
+from commerce.models import JournalEntry, Order, OrderLine
+from inventory.models import Hold
+from tenants.backoffice import (
+    ChoicesDropdownFilter,
+    RangeDateTimeFilter,
+    ReadOnlyAdmin,
+    RelatedDropdownFilter,
+    badge,
+    link_to,
+)
+from tenants.display import EMPTY, Tone
+from tenants.models import AuditEntry
+
+STATUS_TONES: dict[str, Tone] = {
+    Order.Status.CONFIRMED: "good",
+    Order.Status.REVIEW: "bad",
+    Order.Status.PROCESSING: "info",
+    Order.Status.AUTHORISED: "info",
+    Order.Status.REFUNDED: "warn",
+}
+ATTENTION = Q(status=Order.Status.REVIEW) | Q(amount_differs=True)
+# A story is read by a person; an order with more entries than this is read in the audit trail's own list.
+MOST_ENTRIES = 200
+
+
+class DeskFilter(LastingFilter):
+    title = "desk"
+    parameter_name = "desk"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("attention", "Needs attention")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        return queryset.filter(ATTENTION) if self.value() == "attention" else queryset
+
+
+class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
+    list_display = ("number", "shop_name", "state", "total", "email", "line_count", "created", "flags")
+    list_filter = (
+        DeskFilter,
+        ("shop", RelatedDropdownFilter),
+        ("status", ChoicesDropdownFilter),
+        "amount_differs",
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("number", "email", "session_id", "payment_intent_id")
+    search_help_text = "A whole order number, e-mail address, session (cs_…), payment (pi_…) or order id"
+    list_select_related = ("shop__settings",)
+    # Ids begin with the time: the newest first, by the primary key's index, over all shops.
+    ordering = ("-id",)
+    actions_list = ("needs_attention",)
+    needs_attention = saved_view("Needs attention", "desk=attention", name="attention")
+    empty_text = "No order yet. The first checkout on a shop's host makes one."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        lines = OrderLine.objects.filter(order_id=OuterRef("pk")).order_by().values("order_id")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("shop__settings")
+            .annotate(
+                line_total=Subquery(lines.annotate(found=Count("pk")).values("found")),
+                unit_total=Subquery(lines.annotate(found=Sum("quantity")).values("found")),
+            )
+        )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """One shop's list has an index of its own."""
+        return ("-created_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
+
+    def key(self, term: str) -> Q:
+        if "@" in term:
+            return Q(email__in={term, term.lower()})
+        if term.startswith("cs_"):
+            return Q(session_id=term)
+        if term.startswith("pi_"):
+            return Q(payment_intent_id=term)
+        if (known := as_uuid(term)) is not None:
+            return Q(pk=known) | Q(hold_id=known)
+        number = term.removeprefix("#")
+        return Q(number=number) if number.isascii() and number.isdecimal() else NOTHING
+
+    def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        order = obj
+        return [
+            (None, {"fields": ("number", "state_and_reason", "shop_name", "created", "confirmed", "closed", "source")}),
+            ("Bought", {"fields": (), "description": when_shown(lambda: self.bought(order))}),
+            ("Customer", {"fields": ("email", "customer_name", "billing", "shipping", "locale")}),
+            (
+                "Behind it",
+                {"fields": (), "description": when_shown(lambda: pairs(self.behind(order, request.user)))},
+            ),
+            (
+                "Timeline",
+                {"fields": (), "description": when_shown(lambda: told(self.story(order, request.user), order.shop))},
+            ),
+        ]
+
+    def behind(self, order: Order, reader: User) -> list[tuple[str, object]]:
+        """What the order rests on, by name: links where the reader may follow them."""
+        live = stripe_links.is_live(order.session_id)
+
+        def at_stripe(object_id: str | None) -> str:
+            return stripe_links.stripe_link(object_id, account=order.stripe_account, livemode=live)
+
+        return [
+            ("Hold", reader_link(reader, order.hold) if order.hold_id else "None: stock is taken at payment"),
+            ("Stripe session", at_stripe(order.session_id)),
+            ("Stripe payment", at_stripe(order.payment_intent_id)),
+            ("Stripe account", mono(order.stripe_account)),
+            ("Request id", mono(order.request_id)),
+            ("Order id", mono(order.pk)),
+        ]
+
+    # ---------------------------------------------------------------- the story
+    def story(self, order: Order, reader: User) -> list[Moment]:
+        """What happened, as far as this app knows and this reader may see. In any order."""
+        total = shop_amount(order.shop, order.expected_total_amount, order.currency)
+        moments = [Moment(order.created_at, Step.ORDER, f"Order {order.number} placed", f"{total} to pay")]
+        if order.confirmed_at is not None:
+            paid = shop_amount(order.shop, order.total_amount, order.currency)
+            differs = f", not the {total} we had computed" if order.amount_differs else ""
+            moments.append(Moment(order.confirmed_at, Step.SETTLED, "Order confirmed", f"Paid {paid}{differs}"))
+        if order.closed_at is not None and order.confirmed_at is None:
+            moments.append(Moment(order.closed_at, Step.SETTLED, f"Order closed: {order.get_status_display()}"))
+        return [
+            *moments,
+            *self._of_hold(order, reader),
+            *self._of_journal(order, reader),
+            *self._of_audit(order, reader),
+        ]
+
+    def audited_ids(self, order: Order) -> list[str]:
+        """Ids under which the audit trail may have entries that belong to this order."""
+        return [str(order.pk), *([str(order.hold_id)] if order.hold_id else [])]
+
+    def _of_hold(self, order: Order, reader: User) -> list[Moment]:
+        hold = order.hold
+        if hold is None or not may_view(reader, Hold):
+            return []
+        until = f"for {hold.ttl_seconds} s" if hold.finished_at else f"until {shop_moment(order.shop, hold.expires_at)}"
+        placed = Moment(hold.created_at, Step.HOLD, link_to(hold, "Hold placed"), until)
+        if hold.finished_at is None:
+            return [placed]
+        ended = format_html("{} · {} · {}", hold.get_status_display(), hold.finish_reason, hold.finished_by)
+        return [placed, Moment(hold.finished_at, Step.HOLD_ENDED, f"Hold {hold.get_status_display().lower()}", ended)]
+
+    def _of_journal(self, order: Order, reader: User) -> list[Moment]:
+        if not may_view(reader, JournalEntry):
+            return []
+        entries = order.journal_entries.prefetch_related("lines")
+        return [
+            Moment(
+                entry.posted_at,
+                Step.JOURNAL,
+                link_to(entry, f"Journal: {entry.get_kind_display()}"),
+                ", ".join(
+                    f"{line.account} {shop_amount(order.shop, line.amount, entry.currency)}"
+                    for line in sorted(entry.lines.all(), key=lambda line: -line.amount)
+                ),
+            )
+            for entry in entries
+        ]
+
+    def _of_audit(self, order: Order, reader: User) -> list[Moment]:
+        if not may_view(reader, AuditEntry):
+            return []
+        entries = AuditEntry.objects.filter(object_id__in=self.audited_ids(order)).defer("data")[:MOST_ENTRIES]
+        return [
+            Moment(
+                entry.at,
+                Step.AUDIT,
+                link_to(entry, f"Audit: {entry.action}"),
+                f"{entry.actor_kind}:{entry.actor_name}{f' – {entry.reason}' if entry.reason else ''}",
+            )
+            for entry in entries
+        ]
+
+    def bought(self, order: Order) -> SafeString:
+        """Lines and sums as on an invoice."""
+
+        def amount(minor: int) -> str:
+            return shop_amount(order.shop, minor, order.currency)
+
+        rows: list[tuple[object, ...]] = [
+            (line.title, _variant(line), line.quantity, amount(line.unit_amount), amount(line.line_amount))
+            for line in order.lines.all()
+        ]
+        rows.append(("Subtotal", "", "", "", amount(order.subtotal_amount)))
+        for name, part in (
+            ("Discount", -order.discount_amount),
+            ("Shipping", order.shipping_amount),
+            ("Tax", order.tax_amount),
+            ("Deposit", order.deposit_amount),
+        ):
+            if part:
+                rows.append((name, "", "", "", amount(part)))
+        rows.append((_strong("Total"), "", "", "", _strong(amount(order.total_amount))))
+        if order.refunded_amount:
+            rows.append(("Refunded", "", "", "", amount(-order.refunded_amount)))
+        if order.amount_differs:
+            note = badge("Stripe charged another amount than the one computed here", "warn")
+            rows.append((note, "", "", "computed:", amount(order.expected_total_amount)))
+        return table(["Article", "Variant", "Quantity", "Each", "Amount"], rows, right={2, 3, 4})
+
+    # ---------------------------------------------------------------- columns and fields
+    @admin.display(description="Shop", ordering="shop")
+    def shop_name(self, order: Order) -> str:
+        return link_to(order.shop)
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, order: Order) -> str:
+        return badge(order.get_status_display(), STATUS_TONES.get(order.status, "plain"))
+
+    @admin.display(description="Status")
+    def state_and_reason(self, order: Order) -> str:
+        return format_html("{} {}", self.state(order), order.review_reason)
+
+    @admin.display(description="Total")
+    def total(self, order: Order) -> str:
+        return shop_amount(order.shop, order.total_amount, order.currency)
+
+    @admin.display(description="Lines")
+    def line_count(self, order: Order) -> str:
+        lines, units = getattr(order, "line_total", None) or 0, getattr(order, "unit_total", None) or 0
+        return str(lines) if lines == units else f"{lines} ({units} units)"
+
+    @admin.display(description="Created", ordering="id")
+    def created(self, order: Order) -> str:
+        return shop_moment(order.shop, order.created_at)
+
+    @admin.display(description="Confirmed")
+    def confirmed(self, order: Order) -> str:
+        return shop_moment(order.shop, order.confirmed_at)
+
+    @admin.display(description="Closed")
+    def closed(self, order: Order) -> str:
+        return shop_moment(order.shop, order.closed_at)
+
+    @admin.display(description="Flags")
+    def flags(self, order: Order) -> str:
+        found = [badge("review", "bad")] if order.status == Order.Status.REVIEW else []
+        if order.amount_differs:
+            found.append(badge("amount differs", "warn"))
+        return format_html("{} " * len(found), *found) if found else EMPTY
+
+    @admin.display(description="Billing address")
+    def billing(self, order: Order) -> str:
+        return address(order.billing_address)
+
+    @admin.display(description="Shipping address")
+    def shipping(self, order: Order) -> str:
+        return address(order.shipping_address)
+
+
+def _variant(line: OrderLine) -> str:
+    parts = [line.variant_key, *(f"{name}: {value}" for name, value in line.options.items())]
+    if line.rental_start and line.rental_end:
+        parts.append(f"{line.rental_start} to {line.rental_end}")
+    return ", ".join(parts)
+
+
+def _strong(text: str) -> SafeString:
+    return format_html('<span class="font-semibold">{}</span>', text)

@@ -1,0 +1,273 @@
+"""The inbox for staff: events, dead letters, replay. Registers the order's page, whose story ends in events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.text import Truncator
+
+from checkout.admin import CheckoutOrderAdmin
+from commerce.admin import stripe_links
+from commerce.admin.display import User, document, may_view, mono, pairs, reader_link, shop_moment, when_shown
+from commerce.admin.lists import KeySearch, LastingFilter, saved_view
+from commerce.admin.timeline import Moment, Step
+from commerce.models import Order
+from tenants.backoffice import (
+    ChoicesDropdownFilter,
+    Mandate,
+    RangeDateTimeFilter,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    ReasonAction,
+    Refused,
+    RelatedDropdownFilter,
+    badge,
+    link_to,
+    time_left,
+)
+from tenants.display import EMPTY, Tone
+from tenants.models import ShopSettings
+from webhooks.dead_letters import REPLAYABLE, Replay, masked, masked_text, replay_event
+from webhooks.dispatch import HANDLERS
+from webhooks.models import EventDelivery, StripeEvent
+
+Status = StripeEvent.Status
+
+STATUS_TONES: dict[str, Tone] = {
+    Status.PROCESSED: "good",
+    Status.FAILED: "warn",
+    Status.DEAD: "bad",
+    Status.RECEIVED: "info",
+    Status.PROCESSING: "info",
+}
+# Longer ones are read on the event's own page.
+ERROR_IN_LIST = 60
+MOST_EVENTS = 100
+
+
+class TypeFilter(LastingFilter):
+    """The types that are handled, from the code: the table's own distinct values would be a read of all of it."""
+
+    title = "type"
+    parameter_name = "of"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*((name, name) for name in HANDLERS), ("other", "Other, ignored")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> QuerySet[StripeEvent]:
+        if self.value() == "other":
+            return queryset.exclude(type__in=list(HANDLERS))
+        return queryset.filter(type=self.value()) if self.value() else queryset
+
+
+class AccountFilter(LastingFilter):
+    """The accounts that are known to this platform, its own first."""
+
+    title = "account"
+    parameter_name = "account"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        connected = ShopSettings.objects.exclude(stripe_connected_account="").order_by("stripe_connected_account")
+        accounts = [settings.STRIPE_ACCOUNT, *connected.values_list("stripe_connected_account", flat=True).distinct()]
+        return [(account, account) for account in accounts]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> QuerySet[StripeEvent]:
+        return queryset.filter(account=self.value()) if self.value() else queryset
+
+
+class DeliveryInline(ReadOnlyInline[EventDelivery, StripeEvent]):
+    model = EventDelivery
+    fields = ("received", "host", "host_shop", "outcome", "request_id")
+    readonly_fields = fields
+    verbose_name_plural = "Deliveries"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EventDelivery]:
+        return (
+            super().get_queryset(request).select_related("host_shop", "event__shop__settings").defer("event__payload")
+        )
+
+    @admin.display(description="Received")
+    def received(self, delivery: EventDelivery) -> str:
+        return shop_moment(delivery.event.shop, delivery.received_at)
+
+
+def plan_replay(event: StripeEvent) -> str | Refused:
+    if event.status not in REPLAYABLE:
+        return Refused(f"It is {event.get_status_display().lower()}: there is nothing to replay.")
+    why = f" Last time: {masked_text(event.error)}" if event.error else ""
+    return f"Its shop is looked up again, then it is handled as if it had just arrived.{why}"
+
+
+def replay(event: StripeEvent, mandate: Mandate) -> str:
+    return said(replay_event(event_pk=event.pk, reason=mandate.reason, acting=mandate.acting))
+
+
+def said(outcome: Replay) -> str:
+    shop = f" for {outcome.shop_id}" if outcome.shop_id else ""
+    why = f" {masked_text(outcome.reason)}" if outcome.reason else ""
+    return {
+        "processed": f"Processed{shop}.",
+        "processing": f"Another process is handling it{shop}.",
+        "deferred": f"Failed again{shop}, and will be retried by itself.{why}",
+        "dead": f"Still a dead letter{shop}.{why}",
+        "ignored": f"Ignored.{why}",
+    }[outcome.outcome]
+
+
+@admin.register(StripeEvent)
+class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
+    list_display = (
+        "event_id", "type", "state", "shop_name", "object_id", "account_and_mode", "attempts", "received",
+        "next_attempt", "short_error",
+    )  # fmt: skip
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("shop", RelatedDropdownFilter),
+        TypeFilter,
+        AccountFilter,
+        ("received_at", RangeDateTimeFilter),
+    )
+    search_fields = ("event_id", "object_id")
+    search_help_text = "A whole event id (evt_…) or the id of its object (cs_…, pi_…)"
+    ordering = ("-received_at",)
+    actions_list = ("dead_letters",)
+    dead_letters = saved_view("Dead letters", "status__exact=dead", name="dead")
+    empty_text = "No event has come in yet. Stripe sends them to /api/stripe-webhook."
+    inlines = (DeliveryInline,)
+    reason_actions = (
+        ReasonAction(
+            name="replay",
+            label="Replay",
+            plan=plan_replay,
+            verb=replay,
+            permission="webhooks.change_stripeevent",
+            help="Received, failed and dead events can be replayed. What they say is read from Stripe anew.",
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StripeEvent]:
+        return super().get_queryset(request).select_related("shop__settings").defer("payload")
+
+    def key(self, term: str) -> Q:
+        return Q(event_id=term) if term.startswith("evt_") else Q(object_id=term)
+
+    def get_fieldsets(self, request: HttpRequest, obj: StripeEvent | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        event = obj
+        return [
+            (None, {"fields": ("state", "type", "reason", "shop_name", "resolved_by", "attempts", "next_attempt")}),
+            ("Times", {"fields": ("happened", "received", "processed")}),
+            ("Behind it", {"fields": (), "description": when_shown(lambda: pairs(self.behind(event, request.user)))}),
+            (
+                "Payload, without secrets and personal data",
+                {"fields": (), "description": when_shown(lambda: document(masked(event.payload)))},
+            ),
+        ]
+
+    def behind(self, event: StripeEvent, reader: User) -> list[tuple[str, object]]:
+        def at_stripe(object_id: str) -> str:
+            return stripe_links.stripe_link(object_id, account=event.account, livemode=event.livemode)
+
+        return [
+            ("Order", reader_link(reader, order_of(event))),
+            ("Event", at_stripe(event.event_id)),
+            ("Object", at_stripe(event.object_id)),
+            ("Account", f"{event.account}, {'live' if event.livemode else 'test'} mode"),
+            ("API version", mono(event.api_version)),
+            ("Request id", mono(event.request_id)),
+        ]
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, event: StripeEvent) -> str:
+        return badge(event.get_status_display(), STATUS_TONES.get(event.status, "plain"))
+
+    @admin.display(description="Shop")
+    def shop_name(self, event: StripeEvent) -> str:
+        return link_to(event.shop)
+
+    @admin.display(description="Account")
+    def account_and_mode(self, event: StripeEvent) -> str:
+        return format_html("{} {}", event.account, badge("live", "warn") if event.livemode else "")
+
+    @admin.display(description="Received", ordering="received_at")
+    def received(self, event: StripeEvent) -> str:
+        return shop_moment(event.shop, event.received_at)
+
+    @admin.display(description="Happened at Stripe")
+    def happened(self, event: StripeEvent) -> str:
+        return shop_moment(event.shop, event.created_at)
+
+    @admin.display(description="Processed")
+    def processed(self, event: StripeEvent) -> str:
+        return shop_moment(event.shop, event.processed_at)
+
+    @admin.display(description="Next attempt")
+    def next_attempt(self, event: StripeEvent) -> str:
+        return time_left(event.next_attempt_at)
+
+    @admin.display(description="Error")
+    def short_error(self, event: StripeEvent) -> str:
+        return Truncator(masked_text(event.error)).chars(ERROR_IN_LIST) if event.error else EMPTY
+
+    @admin.display(description="Reason")
+    def reason(self, event: StripeEvent) -> str:
+        return masked_text(event.error) or EMPTY
+
+
+def order_of(event: StripeEvent) -> Order | None:
+    """The order that an event is about: by its session, else by the order that its metadata names in its own shop."""
+    if event.shop_id is None:
+        return None
+    orders = Order.objects.for_shop(event.shop_id)
+    event_object = event.payload["data"]["object"]
+    if event.object_id.startswith("cs_"):
+        found = orders.filter(stripe_account=event.account, session_id=event.object_id).first()
+        if found is not None:
+            return found
+    metadata = event_object.get("metadata")
+    try:
+        named = UUID(str(metadata.get("order_id"))) if isinstance(metadata, Mapping) else None
+    except ValueError:
+        named = None
+    return orders.filter(pk=named).first() if named else None
+
+
+@admin.register(Order)
+class OrderDesk(CheckoutOrderAdmin):
+    """The whole page. Here, because no app to the left may know events."""
+
+    def story(self, order: Order, reader: User) -> list[Moment]:
+        moments = super().story(order, reader)
+        objects = [value for value in (order.session_id, order.payment_intent_id) if value]
+        if not objects or not may_view(reader, StripeEvent):
+            return moments
+        deliveries = Prefetch("deliveries", EventDelivery.objects.order_by("id"))
+        events = (
+            StripeEvent.objects.filter(account=order.stripe_account, object_id__in=objects)
+            .defer("payload")
+            .prefetch_related(deliveries)
+            .order_by("received_at")[:MOST_EVENTS]
+        )
+        return [*moments, *(moment for event in events for moment in told_by(event))]
+
+
+def told_by(event: StripeEvent) -> list[Moment]:
+    """Every delivery of an event; what failed says why."""
+    trouble = f" – {masked_text(event.error)}" if event.error else ""
+    return [
+        Moment(
+            delivery.received_at,
+            Step.EVENT,
+            format_html("{}{}", "Again: " if number else "", link_to(event, event.type)),
+            f"{delivery.outcome} on {delivery.host}{'' if number else trouble}",
+        )
+        for number, delivery in enumerate(event.deliveries.all())
+    ]
