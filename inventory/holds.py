@@ -27,7 +27,8 @@ from inventory.locks import busy_on_lock_timeout as busy_on_lock_timeout
 from inventory.models import Hold
 from inventory.release_guard import release_guard
 from tenants.audit import Actor, record_audit
-from tenants.errors import InvalidRequest
+from tenants.errors import InvalidRequest, ShopExpired
+from tenants.models import Shop
 
 MIN_TTL_SECONDS: Final = 60
 MAX_TTL_SECONDS: Final = 3600
@@ -124,7 +125,7 @@ def place_hold_within(
 ) -> PlacedHold:
     """Holds all lines or none, under `key`; a repeat finds the hold it made. One round trip.
 
-    Joins the caller's transaction, and bounds every lock wait in the rest of it. Raises InvalidRequest,
+    Joins the caller's transaction, and bounds every lock wait in the rest of it. Raises InvalidRequest, ShopExpired,
     InsufficientStock, HoldKeyConflict and InventoryBusy with nothing written; leave the transaction then, as its locks
     on the stock remain. Waiting too long is an OperationalError: see busy_on_lock_timeout.
     """
@@ -156,8 +157,8 @@ def place_hold(
     """Holds all lines or none, under `key`; a repeat finds the hold it made, and revives it when it was overdue.
 
     One round trip when there is stock. When there isn't, overdue holds on the short variants are given back first. The
-    hold's row is its record; a placement by staff is audited as well. Raises InvalidRequest, InsufficientStock,
-    HoldKeyConflict and InventoryBusy.
+    hold's row is its record; a placement by staff is audited as well. Raises InvalidRequest, ShopExpired,
+    InsufficientStock, HoldKeyConflict and InventoryBusy.
     """
     _refuse_transaction("place_hold")
     wish = {"shop_id": shop_id, "key": key, "lines": lines, "ttl_seconds": ttl_seconds, "held_for": held_for}
@@ -236,7 +237,8 @@ def extend_hold(
 ) -> HoldState:
     """Lets the hold live `ttl_seconds` from now, 60 to 3,600; an overdue one that is still active lives again.
 
-    Raises InvalidRequest, HoldNotFound, HoldNotActive, InventoryBusy, and HoldInCheckout when its session ends earlier.
+    Raises InvalidRequest, HoldNotFound, HoldNotActive, InventoryBusy, ShopExpired for a closed shop, and HoldInCheckout
+    when its session ends earlier.
     """
     at = now or timezone.now()
     until = at + timedelta(seconds=_ttl(ttl_seconds))
@@ -246,6 +248,8 @@ def extend_hold(
         hold = lock_hold(shop_id=shop_id, hold_id=hold_id)
         if hold.status != Hold.Status.ACTIVE:
             raise HoldNotActive(hold.status)
+        if not Shop.objects.filter(pk=shop_id, status=Shop.Status.ACTIVE).exists():
+            raise ShopExpired("The shop is closed to new business.")
         changed = until != hold.expires_at
         hold.expires_at, hold.ttl_seconds = until, ttl_seconds
         hold.save(update_fields=["expires_at", "ttl_seconds"])
@@ -319,6 +323,8 @@ def _placed(
         raise InsufficientStock(_shortages(wanted, json.loads(available)))
     if answer == "conflict":
         raise HoldKeyConflict
+    if answer == "closed":
+        raise ShopExpired("The shop is closed to new business.")
     if answer == "busy":
         raise busy(shop_id=shop_id)
     return PlacedHold(placed, status, expires_at, idempotent_hit=answer != "created")

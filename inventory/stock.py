@@ -51,22 +51,47 @@ def create_stock_row(
     now: datetime | None = None,
 ) -> StockRow:
     """Opens a row of the shop's own stock with its first movement. Raises InvalidRequest, also when the row exists."""
+    with transaction.atomic(durable=True):
+        return create_stock_row_within(
+            shop_id=shop_id,
+            sku=sku,
+            variant_key=variant_key,
+            on_hand=on_hand,
+            acting=acting,
+            note=note,
+            low_stock_threshold=low_stock_threshold,
+            now=now or timezone.now(),
+        )
+
+
+def create_stock_row_within(
+    *,
+    shop_id: str,
+    sku: str,
+    variant_key: str,
+    on_hand: int,
+    acting: Actor,
+    note: str,
+    low_stock_threshold: int,
+    now: datetime,
+) -> StockRow:
+    """As create_stock_row, in the caller's transaction."""
     named, _ = parse_variant_key(variant_key)
     if named != sku:
         raise InvalidRequest("The variant key names another SKU.", {"variantKey": [f"Begins with {named}."]})
     _count(on_hand, "onHand")
-    with transaction.atomic(durable=True):
-        StockOwner.objects.get_or_create(pk=shop_id, defaults={"shop_id": shop_id})
-        row, created = StockRow.objects.get_or_create(
-            owner_id=shop_id,
-            variant_key=variant_key,
-            defaults={"sku": sku, "on_hand": on_hand, "low_stock_threshold": low_stock_threshold},
-        )
-        if not created:
-            raise InvalidRequest("There is a stock row of this variant already.", {"variantKey": ["Not a new one."]})
-        if on_hand:
-            _explain([(row, on_hand)], Reason.OPENING, acting=acting, note=note, now=now or timezone.now())
-        _audit("stock.opened", row, acting, note, {"variantKey": variant_key, "onHand": on_hand})
+    _count(low_stock_threshold, "lowStockThreshold")
+    StockOwner.objects.get_or_create(pk=shop_id, defaults={"shop_id": shop_id})
+    row, created = StockRow.objects.get_or_create(
+        owner_id=shop_id,
+        variant_key=variant_key,
+        defaults={"sku": sku, "on_hand": on_hand, "low_stock_threshold": low_stock_threshold},
+    )
+    if not created:
+        raise InvalidRequest("There is a stock row of this variant already.", {"variantKey": ["Not a new one."]})
+    if on_hand:
+        _explain([(row, on_hand)], Reason.OPENING, acting=acting, note=note, now=now)
+    _audit("stock.opened", row, acting, note, {"variantKey": variant_key, "onHand": on_hand})
     return row
 
 
@@ -112,6 +137,16 @@ def recount_stock(
             change = _move(row, delta, Reason.RECOUNT, acting=acting, note=note, now=now or timezone.now())
         _audit("stock.recounted", row, acting, note, {"delta": delta, "onHand": change.on_hand})
     return change
+
+
+def set_low_stock_threshold(*, shop_id: str, stock_row_id: int, threshold: int, note: str, acting: Actor) -> None:
+    """Units at and below which the row counts as low; 0: never. Raises InvalidRequest, NotFound, InventoryBusy."""
+    _count(threshold, "lowStockThreshold")
+    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+        row = _locked(shop_id, stock_row_id)
+        before, row.low_stock_threshold = row.low_stock_threshold, threshold
+        row.save(update_fields=["low_stock_threshold"])
+        _audit("stock.threshold_set", row, acting, note, {"before": before, "after": threshold})
 
 
 def take_stock_within(*, shop_id: str, lines: Sequence[Line], reference: str, acting: Actor, now: datetime) -> None:

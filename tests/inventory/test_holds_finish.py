@@ -11,8 +11,8 @@ from django.db import transaction
 from inventory.errors import HoldInCheckout, HoldNotActive, HoldNotFound
 from inventory.holds import HoldState, commit_hold, extend_hold, finish_holds_within, place_hold, release_hold
 from inventory.models import Hold, StockMovement
-from tenants.errors import InvalidRequest
-from tenants.models import AuditEntry
+from tenants.errors import InvalidRequest, ShopExpired
+from tenants.models import AuditEntry, Shop
 from tests.factories.inventory import StockRowFactory
 from tests.factories.tenants import ShopFactory
 from tests.inventory.steps import API, NOW, STAFF, counters, line, place
@@ -181,6 +181,16 @@ def test_extend_refuses_what_has_ended():
     release(row, hold)
     with pytest.raises(HoldNotActive):
         extend_hold(shop_id=row.owner_id, hold_id=hold.hold_id, ttl_seconds=60, acting=API)
+
+
+def test_a_closed_shop_gives_back_and_sells_but_extends_nothing():
+    row = StockRowFactory()
+    kept, sold = place(row, key="kept"), place(row, key="sold")
+    Shop.objects.update(status="closed")
+    with pytest.raises(ShopExpired):
+        extend_hold(shop_id=row.owner_id, hold_id=kept.hold_id, ttl_seconds=60, acting=API)
+    assert release(row, kept).changed
+    assert commit(row, sold).changed
 
 
 def test_extend_never_outlives_the_session(guard):

@@ -11,8 +11,8 @@ from django.db import connection, transaction
 from inventory.errors import HoldKeyConflict, InsufficientStock, Shortage
 from inventory.holds import Line, PlacedHold, lines_digest, place_hold, place_hold_within, release_hold
 from inventory.models import Hold, HoldItem, StockMovement
-from tenants.errors import InvalidRequest
-from tenants.models import AuditEntry
+from tenants.errors import InvalidRequest, ShopExpired
+from tenants.models import AuditEntry, Shop
 from tests.factories.inventory import StockRowFactory
 from tests.factories.tenants import ShopFactory
 from tests.inventory.steps import API, NOW, STAFF, counters, place
@@ -123,6 +123,18 @@ def test_another_shops_stock_is_not_there():
         place(row, shop_id=stranger.pk)
     assert [item.available for item in refused.value.items] == [0]
     assert counters(row) == [(10, 0, 10)]
+
+
+def test_a_closed_shop_places_nothing_new():
+    row = StockRowFactory()
+    before = place(row, key="before")
+    Shop.objects.update(status="closed")
+    with pytest.raises(ShopExpired):
+        place(row, key="after")
+    assert place(row, key="before").hold_id == before.hold_id
+    assert counters(row) == [(10, 1, 9)]
+    with pytest.raises(ShopExpired):
+        place(row, shop_id="nobody")
 
 
 def test_a_released_key_is_free_again():
