@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of a purchase: after the restart the loop completes or unwinds; nothing lost, nothing twice."""
+"""`kill -9` in the middle of a purchase: after the restart the loop completes or unwinds, nothing twice."""
 
 from __future__ import annotations
 

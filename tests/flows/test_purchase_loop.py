@@ -101,6 +101,14 @@ def test_deliveries_out_of_the_ordinary(stack: Stack, mode: dict[str, Any]) -> N
     assert stack.sql("SELECT count(*) FROM commerce_journalentry WHERE reference = %s", session) == [(1,)]
 
 
+RECOUNT = """
+from inventory.models import StockRow
+from inventory.stock import recount_stock
+from tenants.audit import Actor
+row = StockRow.objects.get(owner_id="{shop}", variant_key="{key}")
+recount_stock(shop_id="{shop}", stock_row_id=row.pk, counted={counted}, note="counted", acting=Actor("staff", "test"))
+"""
+
 BUYER = """
 import http.client, json, sys
 port, key = int(sys.argv[1]), sys.argv[2]
@@ -108,8 +116,8 @@ items = [{"sku": "HEADBAND-SPORT", "quantity": 1, "variantAttributes": {"size": 
 sys.stdin.readline()  # everybody starts at the same moment
 for attempt in range(40):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("POST", "/api/checkout-session", json.dumps({"items": items}),
-                       {"Host": f"cochlearfit.localhost:{port}", "Content-Type": "application/json", "Idempotency-Key": key})
+    headers = {"Host": f"cochlearfit.localhost:{port}", "Content-Type": "application/json", "Idempotency-Key": key}
+    connection.request("POST", "/api/checkout-session", json.dumps({"items": items}), headers)
     answer = connection.getresponse()
     body = json.loads(answer.read())
     if body.get("code") != "inventory_busy":
@@ -120,15 +128,9 @@ print(answer.status, body.get("code", ""), body.get("sessionId", ""))
 
 def test_fifty_buyers_and_ten_units(stack: Stack, tmp_path: Path) -> None:
     key = "HEADBAND-SPORT#color:coral|size:L"
-    on_hand, held = stock(stack, key)
-    # Leaves ten: recounted as staff would, by the verb behind the admin's action.
-    result = stack.manage(
-        "shell", "-c",
-        "from inventory.models import StockRow; from inventory.stock import recount_stock; from tenants.audit import Actor;"
-        f"row = StockRow.objects.get(owner_id={SHOP!r}, variant_key={key!r});"
-        f"recount_stock(shop_id={SHOP!r}, stock_row_id=row.pk, counted={held + 10}, reason='recount', note='test',"
-        " acting=Actor('staff', 'test'))",
-    )  # fmt: skip
+    _, held = stock(stack, key)
+    # Ten are left: recounted by the verb behind the admin's action.
+    result = stack.manage("shell", "-c", RECOUNT.format(shop=SHOP, key=key, counted=held + 10))
     assert result.returncode == 0, result.stderr
     processes = [
         subprocess.Popen(
