@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from gettext import GNUTranslations
 from pathlib import Path
 
 import pytest
+from babel.messages import pofile
 from django.conf import settings as django_settings
 
 from tests.commerce.conftest import visitor
@@ -55,7 +57,7 @@ def test_every_page_in_both_locales(shop, locale, path):
     assert ("Zum Inhalt springen" in text) == (locale == "de")
     assert "Bands &amp; Co" in text
     assert answer["Content-Language"] == locale
-    assert answer["Cache-Control"] == "no-cache, private"
+    assert answer["Cache-Control"] == "private, no-cache"
     assert "script-src 'self'" in answer["Content-Security-Policy"]
     # Nothing that the policy forbids, nothing from elsewhere.
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", text)
@@ -118,7 +120,6 @@ def test_not_found_in_the_shops_own_frame(shop, rental, path):
         ("/products/band", "", "/en/products/band"),
         ("/thank-you?session_id=cs_1", "", "/en/thank-you?session_id=cs_1"),
         ("/gr%C3%BC%C3%9Fe", "de", "/de/gr%C3%BC%C3%9Fe"),
-        ("/a%0d%0aSet-Cookie:x", "", "/en/a%0D%0ASet-Cookie:x"),
     ],
 )
 def test_an_address_without_a_locale_gets_one(shop, path, language, location):
@@ -133,7 +134,7 @@ def test_a_host_in_the_path_is_no_host(shop):
     assert answer.get("Location", "/en/").startswith("/en/")
 
 
-@pytest.mark.parametrize("path", ["/favicon.ico", "/wp-login.php", "/.env"])
+@pytest.mark.parametrize("path", ["/favicon.ico", "/wp-login.php", "/.env", "/a%0d%0aSet-Cookie:x"])
 def test_files_that_nobody_has_are_not_redirected(shop, path):
     assert page(shop, path).status_code == 404
 
@@ -175,15 +176,14 @@ def test_every_text_of_the_scripts_is_on_the_page(shop, rental):
 
 
 def test_the_compiled_translations_are_current():
-    from babel.messages import mofile, pofile
-
     folder = TEMPLATES / "locale" / "de" / "LC_MESSAGES"
     with (folder / "django.po").open("rb") as source, (folder / "django.mo").open("rb") as compiled:
-        written, read = pofile.read_po(source), mofile.read_mo(compiled)
-    assert {(m.context, m.id): m.string for m in written if m.id} == {(m.context, m.id): m.string for m in read if m.id}
-    assert not [message.id for message in written if message.id and (not message.string or message.fuzzy)]
+        written, read = pofile.read_po(source), GNUTranslations(compiled)
     for message in written:
         if message.id:
+            assert message.string and not message.fuzzy
+            found = read.pgettext(message.context, message.id) if message.context else read.gettext(message.id)
+            assert found == message.string
             assert sorted(re.findall(r"%?[({]\w+[)}]", message.id)) == sorted(
                 re.findall(r"%?[({]\w+[)}]", message.string)
             )
