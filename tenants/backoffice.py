@@ -20,6 +20,7 @@ from unfold import admin as unfold_admin
 from unfold import forms as unfold_forms
 from unfold import widgets
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.enums import ActionVariant
 
 from tenants import reasoned
 from tenants.audit import record_audit
@@ -172,7 +173,7 @@ class ModelAdmin(_ModelAdmin[M]):
             url_path=f"act-{action.name}",
             attrs={},
             icon=None,
-            variant=None,
+            variant=ActionVariant.DANGER if action.danger else ActionVariant.DEFAULT,
         )
         return ask
 

@@ -83,7 +83,7 @@ class FrontDoor:
         rule = rule_for(request.path_info)
         if request.path_info in ANY_HOST:
             visit.family = "health"
-            _use_host(request, normalise_host(request.META.get("HTTP_HOST", "")) or (NOWHERE, None))
+            _use_host(request, _named_host(request) or (NOWHERE, None))
             bound_body(request, DEFAULT_MAX_BYTES)
             return None
         entry, port = _find_host(request)
@@ -119,6 +119,12 @@ def _publish(request: HttpRequest, visit: Visit) -> None:
     vars(request).update(request_id=visit.request_id, host_role=visit.role, shop=visit.shop)
 
 
+def _named_host(request: HttpRequest) -> tuple[str, int | None] | None:
+    """The Host header's name and port; without that header (HTTP/1.0) the server's own name, as Django does."""
+    raw = request.META.get("HTTP_HOST")
+    return normalise_host(request.META.get("SERVER_NAME", "") if raw is None else raw)
+
+
 def _use_host(request: HttpRequest, host: tuple[str, int | None]) -> None:
     name, port = host
     request.META["HTTP_HOST"] = name if port is None else f"{name}:{port}"
@@ -126,7 +132,7 @@ def _use_host(request: HttpRequest, host: tuple[str, int | None]) -> None:
 
 def _find_host(request: HttpRequest) -> tuple[HostEntry, int | None]:
     """The entry of the request's host. Raises UnknownHost, also for what can't be a host name."""
-    host = normalise_host(request.META.get("HTTP_HOST", ""))
+    host = _named_host(request)
     _use_host(request, host or (NOWHERE, None))
     entry = host_map.find(host[0]) if host else None
     if host is None or entry is None:

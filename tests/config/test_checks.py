@@ -14,6 +14,9 @@ from pytest_django import Settings
 from config.checks import check_settings
 from tests.house.code import ROOT
 
+# Only the check reads these settings while a test changes them.
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
+
 GOOD: dict[str, Any] = {
     "ENVIRONMENT": "production",
     "DEBUG": False,
