@@ -160,7 +160,7 @@ def place_hold(
     hold's row is its record; a placement by staff is audited as well. Raises InvalidRequest, ShopExpired,
     InsufficientStock, HoldKeyConflict and InventoryBusy.
     """
-    _refuse_transaction("place_hold")
+    refuse_transaction("place_hold")
     wish = {"shop_id": shop_id, "key": key, "lines": lines, "ttl_seconds": ttl_seconds, "held_for": held_for}
     started = now or timezone.now()
     try:
@@ -178,7 +178,7 @@ def free_overdue(*, shop_id: str, variant_keys: Sequence[str], now: datetime) ->
     Direct holds end in a transaction of their own; at most five that checkouts own are tried through the release guard,
     within two seconds.
     """
-    _refuse_transaction("free_overdue")
+    refuse_transaction("free_overdue")
     keys = list(variant_keys)
     with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(f"{_OVERDUE} FOR UPDATE OF h SKIP LOCKED", [shop_id, "direct", now, shop_id, keys, 100])
@@ -360,8 +360,8 @@ def _text(value: str, field: str) -> str:
     return value
 
 
-def _refuse_transaction(verb: str) -> None:
-    """Durable means what it says: an answer must not be undone by a caller's rollback."""
+def refuse_transaction(verb: str) -> None:
+    """Durable means what it says: what a verb has answered must not be undone by a caller's rollback."""
     if connection.in_atomic_block and not getattr(connection.atomic_blocks[-1], "_from_testcase", False):
         raise RuntimeError(f"{verb} owns its transaction and can't join another; see place_hold_within.")
 

@@ -14,10 +14,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from inventory.holds import TIME_WAS_UP, finish_holds_within
+from inventory import metrics
+from inventory.holds import TIME_WAS_UP, finish_holds_within, refuse_transaction
 from inventory.models import InventoryRun
 from inventory.release_guard import GuardReport, release_guard
 from tenants.audit import REAPER
@@ -34,10 +36,12 @@ _SHOPS: Final = """
     SELECT DISTINCT shop_id FROM inventory_hold
     WHERE status = 'active' AND held_for = 'direct' AND expires_at <= %s
 """
-_BATCH: Final = """
+_REAP: Final = "SELECT inventory_holds_reap(%s, %s::timestamptz, %s, %s::uuid[], %s, %s, %s)"
+# What the statement above tried to end, after it has failed.
+_NEXT: Final = """
     SELECT id FROM inventory_hold
     WHERE status = 'active' AND held_for = 'direct' AND shop_id = %s AND expires_at <= %s AND id <> ALL (%s::uuid[])
-    ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
+    ORDER BY expires_at LIMIT %s
 """
 _THESE: Final = """
     SELECT id FROM inventory_hold
@@ -88,6 +92,7 @@ def run_once(*, now: datetime, limit: int = 100, pause_seconds: float = PAUSE_SE
     A shop's batches are transactions of its own, and shops take turns, so that one shop's backlog or trouble delays no
     other. Writes an InventoryRun. Raises only when the database is out of reach.
     """
+    refuse_transaction("run_once")
     began = time.monotonic()
     started_at = timezone.now()
     expired: Counter[str] = Counter()
@@ -124,23 +129,30 @@ def _shops(now: datetime) -> list[str]:
 
 
 def _reap_batch(shop_id: str, *, now: datetime, limit: int, leave_out: Sequence[UUID]) -> tuple[int, list[FailedHold]]:
-    """One batch of one shop: how many ended, and which could not."""
-    batch: list[UUID] = []
+    """One batch of one shop, one statement and its own transaction: how many ended, and which could not."""
+    spared = list(leave_out)
+    wait = settings.INVENTORY_LOCK_TIMEOUT_MS
     try:
-        with transaction.atomic(durable=True), connection.cursor() as cursor:
-            cursor.execute(_BATCH, [shop_id, now, list(leave_out), limit])
-            batch = [row[0] for row in cursor.fetchall()]
-            return _expire(batch, now), []
+        with connection.cursor() as cursor:
+            cursor.execute(_REAP, [shop_id, now, limit, spared, TIME_WAS_UP, str(REAPER), wait])
+            (ended,) = cursor.fetchone()
     except DatabaseError as error:
-        if not batch or not connection.is_usable():
+        if not connection.is_usable():
             raise
+        with connection.cursor() as cursor:
+            cursor.execute(_NEXT, [shop_id, now, spared, limit])
+            batch = [row[0] for row in cursor.fetchall()]
         return _reap_halves(shop_id, batch, now=now, error=error)
+    metrics.HOLDS_EXPIRED.labels(shop_id).inc(ended)
+    return ended, []
 
 
 def _reap_halves(
     shop_id: str, holds: Sequence[UUID], *, now: datetime, error: DatabaseError
 ) -> tuple[int, list[FailedHold]]:
     """After a batch has failed: halves until the holds that do it are alone; the others end."""
+    if not holds:  # another reaper has ended them meanwhile
+        return 0, []
     if len(holds) == 1:
         log.error("hold_not_reaped", shop_id=shop_id, hold_id=str(holds[0]), error=str(error))
         return 0, [FailedHold(holds[0], shop_id, str(error).partition("\n")[0])]

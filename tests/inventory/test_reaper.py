@@ -75,8 +75,8 @@ def test_a_batch_is_few_statements(django_assert_num_queries):
     row = StockRowFactory(on_hand=100)
     for number in range(20):
         place(row, 1, key=f"{number}", ttl_seconds=60)
-    # Shops; savepoint, batch, ending, release; the run's record and the clean-up of old ones.
-    with django_assert_num_queries(7):
+    # Shops, the batch, the run's record, the clean-up of old ones (which looks first).
+    with django_assert_num_queries(4):
         reap()
 
 
@@ -212,7 +212,7 @@ def test_the_command_reaps_and_reports(capsys):
         call_command("reap_holds", "--limit", "0")
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_the_command_fails_when_a_hold_stays(capsys):
     hold = place(StockRowFactory(), ttl_seconds=60)
     poison(hold)
