@@ -123,34 +123,14 @@ class Run:
         if uses_standin():
             self.supervisor.start(self._standin())
             self._record()
-            self._until(self._standin_file().exists, "The Stripe stand-in")
-        self._once("migrate", "migrate", "--no-input")
-        if self.options.seed:
-            self._once("seed", "seed_demo", "--json", str(self.options.data / "seed.json"))
+        self._prepare()
         if self.signals.asked:
             return
-        python = sys.executable
-        gunicorn = (
-            python,
-            "-m",
-            "gunicorn",
-            "--config",
-            "config/gunicorn.py",
-            "--bind",
-            f"fd://{self.channel.fileno()}",
-        )
-        celery = (python, "-m", "celery", "--quiet", "-A", "config")
-        schedule = str(self.options.data / "beat-schedule")
-        self.supervisor.start(Program("web", (*gunicorn, "config.wsgi:application"), fds=(self.channel.fileno(),)))
-        self.supervisor.start(
-            Program(
-                "worker",
-                (*celery, "worker", "--concurrency", "2", "--without-mingle", "--without-gossip"),
-                announces=" ready.",
-            )
-        )
-        self.supervisor.start(Program("beat", (*celery, "beat", "--schedule", schedule)))
+        for program in self._programs():
+            self.supervisor.start(program)
         self._record()
+        if uses_standin():
+            self._until(self._standin_file().exists, "The Stripe stand-in")
         self._until(self._web_is_ready, "The web server")
         # A quieter LOG_LEVEL hides the worker's word: then having lived for a while has to do.
         patience = time.monotonic() + WORKER_SECONDS
@@ -173,14 +153,27 @@ class Run:
         command += ["--data", str(self.options.data / "standin"), "--webhook-url", hook, "--webhook-secret", secret]
         return Program("standin", (*command, "--ready-file", str(self._standin_file())))
 
-    def _once(self, name: str, *command: str) -> None:
-        """Run a manage.py command to its end; raises StartError when it fails."""
-        if self.signals.asked:
-            return
-        program = Program(name, (sys.executable, "manage.py", *command))
-        code = self.supervisor.run(program, stop=lambda: self.signals.asked)
-        if code != 0 and not self.signals.asked:
-            raise StartError(f"manage.py {command[0]} failed; its output above says why.")
+    def _programs(self) -> list[Program]:
+        gunicorn = ("-m", "gunicorn", "--config", "config/gunicorn.py", "--bind", f"fd://{self.channel.fileno()}")
+        celery = ("-m", "celery", "--quiet", "-A", "config")
+        alone = ("--concurrency", "2", "--without-mingle", "--without-gossip")
+        schedule = str(self.options.data / "beat-schedule")
+        return [
+            Program("web", (sys.executable, *gunicorn, "config.wsgi:application"), fds=(self.channel.fileno(),)),
+            Program("worker", (sys.executable, *celery, "worker", *alone), announces=" ready."),
+            Program("beat", (sys.executable, *celery, "beat", "--schedule", schedule)),
+        ]
+
+    def _prepare(self) -> None:
+        """Migrate and seed, in one process because loading the project is what takes the time. Raises StartError."""
+        commands = [["manage.py", "migrate", "--no-input"]]
+        if self.options.seed:
+            commands.append(["manage.py", "seed_demo", "--json", str(self.options.data / "seed.json")])
+        code = "from django.core.management import execute_from_command_line as run\n"
+        code += f"for words in {commands!r}: run(words)"
+        ended = self.supervisor.run(Program("setup", (sys.executable, "-c", code)), stop=lambda: self.signals.asked)
+        if ended != 0 and not self.signals.asked:
+            raise StartError("The database could not be prepared; the output above says why.")
 
     def _web_is_ready(self) -> bool:
         """Whether /readyz answers 200: database, Redis and migrations are in order."""
