@@ -23,7 +23,8 @@ function render(cart) {
   showSums(cart);
   const checkout = find("[data-checkout]");
   const blocked = cart.lines.some((line) => !line.purchasable);
-  checkout.toggleAttribute("aria-disabled", blocked);
+  if (blocked) checkout.setAttribute("aria-disabled", "true");
+  else checkout.removeAttribute("aria-disabled");
   checkout.classList.toggle("is-off", blocked);
 }
 
@@ -67,10 +68,14 @@ function renderLine(line) {
 
 function details(line) {
   const parts = [lineDetails(line)];
-  if (line.rental) parts.push(text("period", { start: day(line.rental.start), end: day(line.rental.end) }));
+  if (line.rental) parts.push(rentalText(line.rental));
   if (line.unitAmount !== null && line.quantity > 1) parts.push(text("each", { amount: money(line.unitAmount) }));
   if (line.depositAmount) parts.push(text("deposit", { amount: money(line.depositAmount) }));
   return parts.filter(Boolean).join(" · ");
+}
+
+function rentalText({ start, end }) {
+  return start === end ? day(start) : text("period", { start: day(start), end: day(end) });
 }
 
 function priceChange(line) {
