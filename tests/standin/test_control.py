@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import stripe
 
+from tests.standin.receiver import Receiver
 from tests.standin.shop import session_params
 from tests.stripe_standin.running import ControlRefused, Running
 
@@ -59,6 +61,17 @@ def test_a_reset_forgets_everything(client: stripe.StripeClient, standin: Runnin
     assert client.v1.checkout.sessions.list().data == []
     assert client.v1.events.list().data == []
     assert client.v1.customers.create({"name": "Kim"}, {"idempotency_key": "k"}).id
+
+
+def test_a_reset_awaits_what_is_on_its_way(client: stripe.StripeClient, standin: Running, receiver: Receiver) -> None:
+    receiver.delay = 0.5
+    client.v1.customers.create({"name": "before"})
+    time.sleep(0.2)
+    standin.control("POST", "reset")
+    assert receiver.types() == ["customer.created"]
+    receiver.forget()
+    client.v1.customers.create({"name": "after"})
+    assert receiver.await_count(1)[0].data.object["name"] == "after"
 
 
 @pytest.mark.parametrize(

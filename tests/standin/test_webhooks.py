@@ -152,6 +152,7 @@ def test_dropped_events_are_only_in_the_list(client: stripe.StripeClient, standi
     customer(client, "sent")
     receiver.await_count(1)
     assert names(receiver) == ["sent"]
+    settled(standin)
     missed = client.v1.events.list({"delivery_success": False}).data
     assert [event.data.object["name"] for event in missed] == ["lost"]
 

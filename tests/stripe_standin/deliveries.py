@@ -52,6 +52,7 @@ class Queue:
         self._options = options
         self._wakeup = threading.Condition(lock)
         self._answered: dict[str, threading.Event] = {}
+        self._on_the_way = 0
         self._stopping = False
 
     # Life
@@ -72,6 +73,16 @@ class Queue:
         """As many as there is work for: all of them looking for one delivery costs more than the delivery."""
         with self._lock:
             self._wakeup.notify(workers)
+
+    def quiet(self, seconds: float) -> bool:
+        """After the tables were emptied: let go of who waits, and wait until nothing old is on its way any more."""
+        with self._lock:
+            for signal in self._answered.values():
+                signal.set()
+        until = time.monotonic() + seconds
+        while self._on_the_way and time.monotonic() < until:
+            time.sleep(0.01)
+        return not self._on_the_way
 
     # Planning
 
@@ -177,6 +188,7 @@ class Queue:
             event = self._store.get(delivery.account, "event", delivery.event)
             endpoint = next((e for e in self.endpoints if e.id == delivery.endpoint), None)
             options = self._options()
+            self._on_the_way += 1
         if event is None or endpoint is None:
             answer = transport.Answer(None, "the event or its endpoint is gone", 0.0)
         else:
@@ -206,6 +218,7 @@ class Queue:
                 if answer.delivered:
                     self._count_pending(delivery)
             signal = self._answered.get(delivery.event)
+            self._on_the_way -= 1
             self._wakeup.notify()
         if signal:
             signal.set()

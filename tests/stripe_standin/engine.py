@@ -19,6 +19,7 @@ from .unit import Caller, Unit
 
 T = TypeVar("T")
 TICK_SECONDS = 0.5
+RESET_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,13 @@ class Engine:
             self.store.set_setting(name, value)
 
     def reset(self) -> None:
-        """Forget everything: objects, results, deliveries, faults, options, clock."""
+        """Forget everything: objects, results, deliveries, faults, options, clock.
+
+        A delivery on its way is awaited, so that a receiver emptied afterwards sees nothing of the time before.
+        """
         with self.lock:
             with self.store.transaction():
                 self.store.wipe()
             self.faults.clear()
             self._restore()
+        self.queue.quiet(RESET_SECONDS)

@@ -56,8 +56,10 @@ class Running:
             if ready.exists():
                 return json.loads(ready.read_text())
             time.sleep(0.02)
+        status = self.process.poll()
         self.kill()
-        raise RuntimeError("the stand-in did not start; its standard error says why")
+        told = f"ended with status {status}" if status is not None else f"was not ready in {START_SECONDS:.0f} s"
+        raise RuntimeError(f"the stand-in {told}; its standard error says why")
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Call `/_control/<path>`; returns the JSON answer. Raises ControlRefused."""

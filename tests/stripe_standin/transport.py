@@ -25,6 +25,16 @@ class Answer:
 
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
     """Send and wait up to `timeout` seconds per network step. Never raises for what the other side does."""
+    started = time.monotonic()
+    try:
+        status: int | None = _post(url, body, headers, timeout)
+        error = None
+    except (OSError, http.client.HTTPException, ValueError) as exc:  # ValueError: an address that is none
+        status, error = None, f"{type(exc).__name__}: {exc}"
+    return Answer(status, error, time.monotonic() - started)
+
+
+def _post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> int:
     parts = urlsplit(url)
     host = parts.hostname or ""
     # Not every resolver knows that *.localhost is this machine; the Host header still names the shop.
@@ -33,7 +43,6 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> A
     connect = http.client.HTTPSConnection if https else http.client.HTTPConnection
     connection = connect(target, parts.port or (443 if https else 80), timeout=timeout)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    started = time.monotonic()
     try:
         connection.putrequest("POST", path, skip_host=True, skip_accept_encoding=True)
         named = {"Host": parts.netloc.rpartition("@")[2], "Content-Length": str(len(body)), "Connection": "close"}
@@ -42,8 +51,6 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> A
         connection.endheaders(body)
         answer = connection.getresponse()
         answer.read(64 * 1024)
-        return Answer(answer.status, None, time.monotonic() - started)
-    except (OSError, http.client.HTTPException) as exc:
-        return Answer(None, f"{type(exc).__name__}: {exc}", time.monotonic() - started)
+        return answer.status
     finally:
         connection.close()
