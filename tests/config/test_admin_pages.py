@@ -1,0 +1,144 @@
+"""Every page of the back office comes up, and costs as many queries with one row as with many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.options import ModelAdmin
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tenants.audit import Actor, record_audit
+from tenants.backoffice import ModelAdmin as OurModelAdmin
+from tenants.display import change_url, list_url
+from tenants.models import Shop, StripeObject
+
+pytestmark = pytest.mark.django_db
+
+PAGES = sorted(admin.site._registry.items(), key=lambda entry: entry[0]._meta.label)
+IDS = [model._meta.label for model, _ in PAGES]
+every_page = pytest.mark.parametrize(("model", "page"), PAGES, ids=IDS)
+
+
+@pytest.fixture
+def owner(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("olga"))
+    return client
+
+
+@pytest.fixture
+def demo() -> None:
+    """The demonstration's rows, and some of each kind that it doesn't bring."""
+    call_command("seed_demo", verbosity=0)
+    shop = Shop.objects.order_by("pk").first()
+    assert shop is not None
+    for n in range(3):
+        Group.objects.create(name=f"group {n}")
+        StripeObject.objects.create(
+            livemode=False, account="acct_1", object_id=f"pi_{n}", kind="payment_intent", shop=shop, source="event"
+        )
+        record_audit(shop_id=shop.pk, acting=Actor("staff", "x"), action="a.b", object_type="t", object_id=n)
+
+
+def queries(client: Client, url: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(url).status_code == 200
+    return len(captured)
+
+
+@every_page
+def test_it_is_made_from_our_base(model: type[Any], page: ModelAdmin[Any]):
+    assert isinstance(page, OurModelAdmin)
+    assert page.empty_text != OurModelAdmin.empty_text or model in {User, Group}
+
+
+@every_page
+def test_an_empty_list_and_the_form_for_a_new_row(owner: Client, model: type[Any], page: ModelAdmin[Any]):
+    url = list_url(model)
+    assert url
+    assert owner.get(url).status_code == 200
+    assert owner.get(url, {"q": "nothing has this name"}).status_code in {200, 302}
+    added = owner.get(f"{url}add/").status_code
+    request = type("Request", (), {"user": User.objects.get(username="olga"), "GET": {}})()
+    assert added == (200 if page.has_add_permission(request) else 403)
+
+
+@every_page
+def test_a_list_costs_the_same_with_one_row_as_with_many(
+    owner: Client, demo: None, monkeypatch: pytest.MonkeyPatch, model: type[Any], page: ModelAdmin[Any]
+):
+    url = list_url(model)
+    assert url
+    rows = model._default_manager.count()
+    if rows < 2:
+        pytest.skip("the demonstration has no rows of this kind")
+    queries(owner, url)  # content types and the like are read once
+    monkeypatch.setattr(page, "list_per_page", 1)
+    one = queries(owner, url)
+    monkeypatch.setattr(page, "list_per_page", 100)
+    assert queries(owner, url) == one
+    assert one <= 16
+
+
+@every_page
+def test_a_rows_own_page_comes_up(owner: Client, demo: None, model: type[Any], page: ModelAdmin[Any]):
+    row = model._default_manager.first()
+    if row is None:
+        pytest.skip("the demonstration has no rows of this kind")
+    url = change_url(row)
+    assert url
+    assert owner.get(url).status_code == 200
+
+
+@every_page
+def test_staff_without_permissions_see_nothing(client: Client, model: type[Any], page: ModelAdmin[Any]):
+    client.force_login(User.objects.create_user("nobody", is_staff=True))
+    assert client.get(list_url(model)).status_code == 403
+
+
+def test_a_stranger_is_sent_to_the_login(client: Client):
+    for model, _ in PAGES:
+        answer = client.get(list_url(model))
+        assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/admin/login/")
+
+
+class TestDashboard:
+    def test_without_a_shop_it_says_what_to_do(self, owner: Client):
+        page = owner.get("/admin/").content.decode()
+        assert "No shop yet" in page
+        assert "never ran" in page
+
+    def test_its_cost_does_not_grow_with_the_shops(self, owner: Client, demo: None):
+        queries(owner, "/admin/")
+        before = queries(owner, "/admin/")
+        for n in range(5):
+            Shop.objects.create(id=f"more-{n}", name=f"More {n}")
+        assert queries(owner, "/admin/") == before
+
+    def test_every_number_leads_to_rows(self, owner: Client, demo: None):
+        context = owner.get("/admin/").context
+        numbers = [*context["cards"], *(number for row in context["shops"] for number in row["numbers"])]
+        links = {number.url for number in numbers if number.url}
+        assert links
+        for link in links:
+            assert owner.get(link).status_code == 200, link
+
+
+class TestSidebar:
+    def test_it_names_every_page_that_one_may_see(self, owner: Client):
+        links = _links(owner)
+        assert {list_url(model) for model, _ in PAGES} <= links
+
+    def test_and_no_other(self, client: Client):
+        client.force_login(User.objects.create_user("nobody", is_staff=True))
+        assert _links(client) == {"/admin/"}
+
+
+def _links(client: Client) -> set[str]:
+    groups = client.get("/admin/").context["sidebar_navigation"]
+    return {item["link"] for group in groups for item in group["items"]}

@@ -1,0 +1,176 @@
+"""Shops and hosts in the back office: no change without a reason, and every change on record."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from tenants.hosts import host_map
+from tenants.models import AuditEntry, Host, Shop
+from tests.factories.tenants import HostFactory, ShopFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def owner(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("olga"))
+    return client
+
+
+def form_of(client: Client, path: str) -> dict[str, Any]:
+    """The values that a browser would send back from the page at `path`."""
+    page = client.get(path)
+    assert page.status_code == 200
+    forms = [page.context["adminform"].form]
+    data: dict[str, Any] = {}
+    for inline in page.context["inline_admin_formsets"]:
+        forms += [inline.formset.management_form, *inline.formset.forms]
+    for form in forms:
+        for field in form:
+            value = field.value()
+            if hasattr(field.field.widget, "decompress"):
+                parts = field.field.widget.decompress(value)
+                data |= {f"{field.html_name}_{n}": "" if part is None else part for n, part in enumerate(parts)}
+            else:
+                data[field.html_name] = "" if value is None else ",".join(value) if isinstance(value, list) else value
+    return data
+
+
+def errors(page: Any) -> str:
+    return re.sub(r"\s+", " ", page.content.decode())
+
+
+def test_a_host_moves_with_a_reason_and_the_trail_says_from_where(owner: Client):
+    host = HostFactory(shop__id="acme")
+    other = ShopFactory(id="other")
+    assert host_map.find("acme.localhost") is not None
+    path = f"/admin/tenants/host/{host.pk}/change/"
+    data = form_of(owner, path) | {"shop": other.pk}
+    refused = owner.post(path, data)
+    assert refused.status_code == 200
+    assert "This field is required" in errors(refused)
+    host.refresh_from_db()
+    assert (host.shop_id, AuditEntry.objects.count()) == ("acme", 0)
+
+    done = owner.post(path, data | {"reason_for_change": "Sold to the other shop"})
+    assert done.status_code == 302, errors(done)
+    host.refresh_from_db()
+    assert (host.shop_id, host.version) == ("other", 2)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.object_type, entry.object_id, entry.shop_id, entry.actor_name, entry.reason) == (
+        "host.changed",
+        "host",
+        str(host.pk),
+        "other",
+        "olga",
+        "Sold to the other shop",
+    )
+    assert entry.data == {"changes": {"shop": ["acme", "other"]}}
+    found = host_map.find("acme.localhost")
+    assert found is not None
+    assert found.shop is not None
+    assert found.shop.shop_id == "other", "every process sees it"
+
+
+def test_a_save_without_a_change_leaves_no_entry(owner: Client):
+    path = f"/admin/tenants/host/{HostFactory().pk}/change/"
+    assert owner.post(path, form_of(owner, path) | {"reason_for_change": "Looked at it"}).status_code == 302
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hostname": "UPPER.example"}, "lower-case host name"),
+        ({"hostname": "http://x.example"}, "lower-case host name"),
+        ({"hostname": "taken.localhost"}, "already exists"),
+        ({"role": "platform"}, "host_shop_matches_role"),
+        ({"shop": ""}, "host_shop_matches_role"),
+    ],
+)
+def test_an_impossible_host_is_told_so(owner: Client, changes: dict[str, str], message: str):
+    HostFactory(hostname="taken.localhost")
+    path = f"/admin/tenants/host/{HostFactory().pk}/change/"
+    page = owner.post(path, form_of(owner, path) | {"reason_for_change": "Trying"} | changes)
+    assert page.status_code == 200
+    assert message in errors(page)
+
+
+def test_a_new_shop_comes_with_its_settings(owner: Client):
+    path = "/admin/tenants/shop/add/"
+    data = form_of(owner, path) | {"id": "fresh", "name": "Fresh", "reason_for_change": "Contract signed"}
+    page = owner.post(path, data | {"settings-0-currency": "CHF", "settings-0-locales": "de,fr"})
+    assert page.status_code == 302, errors(page)
+    shop = Shop.objects.get(pk="fresh")
+    assert (shop.settings.currency, shop.settings.locales) == ("CHF", ["de", "fr"])
+    actions = set(AuditEntry.objects.values_list("action", "shop_id", "reason"))
+    assert actions == {
+        ("shop.added", "fresh", "Contract signed"),
+        ("shop.shopsettings_changed", "fresh", "Contract signed"),
+    }
+
+
+def test_a_setting_changes_on_record(owner: Client):
+    ShopFactory(id="acme")
+    path = "/admin/tenants/shop/acme/change/"
+    changes = {"settings-0-hold_ttl_seconds": "600", "reason_for_change": "Customers are slow"}
+    page = owner.post(path, form_of(owner, path) | changes)
+    assert page.status_code == 302, errors(page)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.data) == ("shop.shopsettings_changed", {"changes": {"hold_ttl_seconds": ["", "600"]}})
+
+
+def test_a_shops_id_never_changes(owner: Client):
+    ShopFactory(id="acme")
+    path = "/admin/tenants/shop/acme/change/"
+    owner.post(path, form_of(owner, path) | {"id": "other", "name": "New name", "reason_for_change": "Renamed"})
+    assert list(Shop.objects.values_list("pk", "name")) == [("acme", "New name")]
+
+
+@pytest.mark.parametrize("model", ["shop", "host", "stripeobject", "auditentry"])
+def test_nobody_deletes(owner: Client, model: str):
+    host = HostFactory(shop__id="acme")
+    pk = {"shop": "acme", "host": host.pk}.get(model, 1)
+    assert owner.post(f"/admin/tenants/{model}/{pk}/delete/", {"post": "yes"}).status_code in {403, 302, 404}
+    listed = owner.get(f"/admin/tenants/{model}/").content.decode()
+    assert "delete_selected" not in listed
+    assert Host.objects.count() == 1
+
+
+@pytest.mark.parametrize("model", ["stripeobject", "auditentry"])
+def test_records_are_not_written_by_hand(owner: Client, model: str):
+    assert owner.get(f"/admin/tenants/{model}/add/").status_code == 403
+
+
+class TestAccounts:
+    @pytest.fixture
+    def clerk(self) -> Client:
+        user = User.objects.create_user("clerk", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user", "add_user"]))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    def test_whoever_edits_accounts_can_not_make_themselves_an_owner(self, clerk: Client):
+        clerk_id = User.objects.get(username="clerk").pk
+        path = f"/admin/auth/user/{clerk_id}/change/"
+        page = clerk.post(path, form_of(clerk, path) | {"is_superuser": "on", "user_permissions": ["1", "2"]})
+        assert page.status_code == 302, errors(page)
+        user = User.objects.get(username="clerk")
+        assert (user.is_superuser, user.user_permissions.count()) == (False, 3)
+
+    def test_nor_take_an_owners_account_over(self, clerk: Client):
+        owner = User.objects.create_superuser("olga", password="correct horse battery")
+        answer = clerk.post(
+            f"/admin/auth/user/{owner.pk}/password/",
+            {"password1": "stolen horse battery", "password2": "stolen horse battery", "usable_password": "true"},
+        )
+        assert answer.status_code == 403
+        assert clerk.post(f"/admin/auth/user/{owner.pk}/change/", {"email": "x@y.example"}).status_code == 403
+        owner.refresh_from_db()
+        assert owner.check_password("correct horse battery")
