@@ -18,6 +18,7 @@ from django.db import OperationalError, connection
 from inventory import metrics
 from inventory.errors import HoldNotFound, InventoryBusy
 from inventory.models import Hold, StockRow
+from tenants.metrics import NO_SHOP
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
 DEADLOCK_DETECTED: Final = "40P01"
@@ -36,8 +37,8 @@ def is_contention(error: OperationalError) -> bool:
 
 
 @contextmanager
-def busy_on_lock_timeout(*, shop_id: str = "") -> Iterator[None]:
-    """Turns contention inside the block into InventoryBusy.
+def busy_on_lock_timeout(*, shop_id: str = NO_SHOP) -> Iterator[None]:
+    """Turns contention inside the block into InventoryBusy, counted for the shop.
 
     Goes around the whole `atomic` block from outside: a transaction in which a lock timed out can only be left.
     """
