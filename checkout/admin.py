@@ -214,7 +214,7 @@ class CheckoutAttemptAdmin(KeySearch[CheckoutAttempt], ReadOnlyAdmin[CheckoutAtt
                 "Behind it",
                 {"fields": (), "description": when_shown(lambda: pairs(self.behind(attempt, request.user)))},
             ),
-            ("Sending", {"fields": ("tries", "lease_until", "checked_at", "session_expires_at", "url_answered")}),
+            ("Sending", {"fields": ("tries", "leased", "checked", "expires", "url_answered")}),
             ("Prices that differed from those seen", {"fields": (), "description": when_shown(lambda: drift(attempt))}),
             (
                 "Request to Stripe, as stored and sent",
@@ -268,11 +268,23 @@ class CheckoutAttemptAdmin(KeySearch[CheckoutAttempt], ReadOnlyAdmin[CheckoutAtt
 
     @admin.display(description="Sends")
     def tries(self, attempt: CheckoutAttempt) -> str:
-        return f"{attempt.sends}, {attempt.refusals} refused" if attempt.refusals else str(attempt.sends)
+        return f"{attempt.sends}, of them {attempt.refusals} refused" if attempt.refusals else str(attempt.sends)
 
     @admin.display(description="Created")
     def created(self, attempt: CheckoutAttempt) -> str:
         return shop_moment(attempt.shop, attempt.created_at)
+
+    @admin.display(description="In work until")
+    def leased(self, attempt: CheckoutAttempt) -> str:
+        return shop_moment(attempt.shop, attempt.lease_until)
+
+    @admin.display(description="Stripe last asked")
+    def checked(self, attempt: CheckoutAttempt) -> str:
+        return shop_moment(attempt.shop, attempt.checked_at)
+
+    @admin.display(description="Session expires")
+    def expires(self, attempt: CheckoutAttempt) -> str:
+        return shop_moment(attempt.shop, attempt.session_expires_at)
 
     @admin.display(description="Closed")
     def closed(self, attempt: CheckoutAttempt) -> str:

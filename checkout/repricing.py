@@ -11,7 +11,7 @@ from datetime import date
 from checkout.contracts import StartCheckout, WantedLine
 from checkout.errors import AmountTooSmall
 from commerce.catalog.errors import NotPurchasable, UnknownSku
-from commerce.catalog.lookup import items_by_key
+from commerce.catalog.lookup import CatalogItem, items_by_key
 from commerce.money import minimum_charge
 from commerce.orders.orders import NewLine
 from inventory.holds import Line
@@ -25,7 +25,6 @@ class QuoteLine:
     sku: str
     variant_key: str
     title: str
-    image: str
     quantity: int
     unit_amount: int
     options: dict[str, str]
@@ -91,9 +90,8 @@ def reprice(*, shop: ShopContext, wanted: Sequence[WantedLine], generation: int 
             QuoteLine(
                 sku=w.sku,
                 variant_key=w.variant_key,
-                title=found[w.variant_key].title,
-                image=found[w.variant_key].image,
-                quantity=w.quantity,
+                title=described(found[w.variant_key]),
+                    quantity=w.quantity,
                 unit_amount=found[w.variant_key].price_amount,
                 options=dict(w.options),
                 rental_start=w.rental_start,
@@ -110,6 +108,12 @@ def reprice(*, shop: ShopContext, wanted: Sequence[WantedLine], generation: int 
     if 0 < quote.subtotal < minimum_charge(currency):
         raise AmountTooSmall(currency, minimum_charge(currency))
     return quote
+
+
+def described(item: CatalogItem) -> str:
+    """What the payment page and the order call the line: the title with what tells this variant from its sisters."""
+    chosen = ", ".join(item.attributes.values())
+    return f"{item.title} ({chosen})" if chosen else item.title
 
 
 def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout) -> str:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from checkout import resolver
 from checkout.models import CheckoutAttempt
+from commerce.models import OrderLine
 from inventory.models import Hold
 from inventory.verify import verify_stock
 from tests.fixtures.standin import StandIn
@@ -49,6 +50,7 @@ def test_a_cart_becomes_one_hold_and_one_session(trade: Trade, standin: StandIn)
         "depositTotal": "0",
     }
     assert (session["amount_total"], session["client_reference_id"]) == (5000, str(attempt.pk))
+    assert OrderLine.objects.get().title == "Headband (M)"
     assert trade.facts() == {
         "on_hand": 10, "held": 2, "orders": ["pending"], "holds": ["active"], "attempts": [("open", "")],
         "sales": 0, "captured": 0,
