@@ -132,14 +132,14 @@ def test_djangos_own_deployment_checks_are_clean():
     "program",
     [
         ["-c", "import config.wsgi"],
-        ["-m", "celery", "-A", "config", "beat", "--schedule", "/dev/null"],
+        ["-m", "celery", "-A", "config", "beat", "--schedule", "{folder}/schedule"],
         ["-m", "celery", "-A", "config", "worker", "--pool", "solo"],
         ["manage.py", "reap_holds"],
     ],
     ids=["web", "beat", "worker", "manage"],
 )
-def test_nothing_starts_on_a_contradiction(program: list[str]):
-    told = run(program, production(STRIPE_API_BASE="http://127.0.0.1:9000"))
+def test_nothing_starts_on_a_contradiction(program: list[str], tmp_path: Path):
+    told = run([word.format(folder=tmp_path) for word in program], production(STRIPE_API_BASE="http://127.0.0.1:9000"))
     assert told.returncode != 0
     assert "holdfast.E003" in told.stderr
     assert "Unset STRIPE_API_BASE" in told.stderr
