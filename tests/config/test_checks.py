@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +148,6 @@ def test_nothing_starts_on_a_contradiction(program: list[str], tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "REDIS_URL", "STRIPE_SECRET_KEY", "STRIPE_ACCOUNT"])
 def test_a_missing_variable_is_named(name: str):
-    told = run(["-c", "import django; django.setup()"], production(**{name: ""}))
+    told = run(["-c", "import config.settings.production"], production(**{name: ""}))
     assert told.returncode != 0
     assert f"{name} is not set" in told.stderr
