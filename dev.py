@@ -31,6 +31,7 @@ except ImportError:
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+MANAGE = str(ROOT / "manage.py")
 REQUIREMENTS = ROOT / "requirements"
 STAMP = VENV / "installed.json"
 
@@ -148,12 +149,12 @@ def enter(group: str = "dev") -> None:
 # ---------------------------------------------------------------- running one program
 
 
-def run(command: Sequence[str], env: dict[str, str]) -> int:
-    """Run a program in the foreground of the terminal; answers its exit code, 128 + n after signal n.
+def run(command: Sequence[str], env: dict[str, str], folder: Path = ROOT) -> int:
+    """Run a Python program in the foreground of the terminal; answers its exit code, 128 + n after signal n.
 
     Ctrl-C reaches the program by itself, and it decides; SIGTERM is passed on.
     """
-    child = subprocess.Popen([str(PYTHON), *command], cwd=ROOT, env=env, preexec_fn=die_with_parent)
+    child = subprocess.Popen([str(PYTHON), *command], cwd=folder, env=env, preexec_fn=die_with_parent)
     signal.signal(signal.SIGINT, lambda number, frame: None)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: child.send_signal(number))
@@ -175,7 +176,7 @@ def manage(data: Path, arguments: Sequence[str]) -> int:
     """Run manage.py as `up`'s programs run: same environment, same data."""
     enter()
     with surroundings(data, "config.settings.development") as env:
-        return run(["manage.py", *arguments], env)
+        return run([MANAGE, *arguments], env, Path.cwd())
 
 
 def run_tests(data: Path, arguments: Sequence[str]) -> int:
@@ -191,7 +192,7 @@ def bench(data: Path, arguments: Sequence[str]) -> int:
     """Run a benchmark on a database of its own, with the durability that production has."""
     enter()
     with surroundings(data, "config.settings.development", "durable") as env:
-        return run(["manage.py", "migrate", "--no-input", "-v0"], env) or run(["manage.py", "bench", *arguments], env)
+        return run([MANAGE, "migrate", "--no-input", "-v0"], env) or run([MANAGE, "bench", *arguments], env, Path.cwd())
 
 
 PRODUCTION = {
@@ -220,8 +221,8 @@ def check(data: Path) -> int:
             ("mypy", ["-m", "mypy"], env),
             ("mypy dev.py", ["-m", "mypy", "dev.py"], env),
             ("import contracts", ["-c", imports], env),
-            ("migrations", ["manage.py", "makemigrations", "--check", "--dry-run"], env),
-            ("deployment", ["manage.py", "check", "--deploy", "--fail-level", "WARNING"], production),
+            ("migrations", [MANAGE, "makemigrations", "--check", "--dry-run"], env),
+            ("deployment", [MANAGE, "check", "--deploy", "--fail-level", "WARNING"], production),
         ]
         results = []
         for name, command, its_env in steps:

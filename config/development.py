@@ -38,7 +38,8 @@ def uses_standin() -> bool:
 def environment(data: Path, services: embedded.Services, *, settings: str) -> dict[str, str]:
     """The environment of every program in development: this process's own, completed.
 
-    What is set already wins, so that real Stripe test keys or a real database come in by the environment alone.
+    What is set already wins, so that real Stripe test keys or a real database come in by the environment alone; but the
+    tests never see anybody's Stripe keys.
     Side effect: makes the data folder's secrets at the first call.
     """
     ports = read_json(data / "ports.json")
@@ -49,13 +50,14 @@ def environment(data: Path, services: embedded.Services, *, settings: str) -> di
         "REDIS_URL": services.redis_url,
         "SECRET_KEY": secret["django"],
     }
-    if uses_standin():
+    testing = settings.endswith(".test")
+    if testing or uses_standin():
         defaults["STRIPE_SECRET_KEY"] = "sk_test_standin"  # noqa: S105 (opens nothing: only the stand-in takes it)
         defaults["STRIPE_ACCOUNT"] = "acct_standin"
         defaults["STRIPE_API_BASE"] = f"http://127.0.0.1:{ports.get('standin', web + 1)}"
         defaults["STRIPE_WEBHOOK_SECRETS"] = secret["webhook"]
     # libpq reads PG* beside the URL: a PGPORT meant for another server would lead away from ours.
-    foreign = "PG" if services.database_url else "\0"
+    foreign = (*(["PG"] if services.database_url else []), *(["STRIPE_"] if testing else []))
     given = {name: value for name, value in os.environ.items() if value and not name.startswith(foreign)}
     return {
         **defaults,

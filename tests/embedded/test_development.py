@@ -63,6 +63,13 @@ def test_what_the_environment_says_wins(tmp_path: Path, monkeypatch: pytest.Monk
     assert servers_wanted() == {"valkey"}
 
 
+def test_tests_never_see_anybodys_stripe_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_theirs")
+    monkeypatch.setenv("STRIPE_API_BASE", "https://theirs")
+    env = environment(tmp_path, SERVICES, settings="config.settings.test")
+    assert (env["STRIPE_SECRET_KEY"], env["STRIPE_API_BASE"]) == ("sk_test_standin", "http://127.0.0.1:8001")
+
+
 def test_libpq_is_not_led_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "5433")
     assert "PGPORT" not in environment(tmp_path, SERVICES, settings="config.settings.test")
