@@ -86,6 +86,7 @@ class DeliveryInline(ReadOnlyInline[EventDelivery, StripeEvent]):
     model = EventDelivery
     fields = ("received", "host", "host_shop", "outcome", "request_id")
     readonly_fields = fields
+    hide_title = True
     verbose_name_plural = "Deliveries"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventDelivery]:

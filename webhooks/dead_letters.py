@@ -101,8 +101,10 @@ HIDDEN: Final = "•••"
 # little can't be taken back.
 _TELLING: Final = re.compile(
     r"(?:^|_)(?:email|emails|name|phone|address|addresses|dob|birth_?date|ip|iban|bic|last4|fingerprint|number|cvc|"
-    r"exp_month|exp_year|cryptogram|secret|token|password|url|pdf|id_number|tax_ids?|user_agent|signature|cashtag|"
+    r"exp_month|exp_year|cryptogram|secret|token|password|pdf|id_number|tax_ids?|user_agent|signature|cashtag|"
     r"line[12]|city|postal_code|state_province|sort_code|evidence|custom_fields)$"
+    # Stripe's pages need no login; where the shop sends its customers is no secret.
+    r"|(?:^|(?<!cancel)(?<!success)(?<!return)(?<!refresh)_)url$"
 )
 # Objects that describe a person as a whole: everything in them is hidden but what says nothing about whom.
 _ABOUT_SOMEBODY: Final = frozenset(
@@ -118,7 +120,7 @@ _SAYS_NOTHING: Final = frozenset({"object", "country", "type", "brand", "funding
 # In free text, such as a description or an error.
 _EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _SECRET: Final = re.compile(r"\b(?:(?:sk|rk|ek|pk)_(?:live|test)_\w+|whsec_\w+)|\b\w+_secret_\w+")
-_CARD_OR_PHONE: Final = re.compile(r"(?<![\w.-])\+?\d(?:[ -]?\d){8,18}(?![\w-])")
+_CARD_OR_PHONE: Final = re.compile(r"(?<![\w.+-])(?:\+\d(?:[ -]?\d){7,14}|\d(?:[ -]?\d){11,18})(?![\w-])")
 
 
 def masked(value: Any) -> Any:

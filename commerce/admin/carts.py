@@ -24,6 +24,7 @@ class CartLineInline(ReadOnlyInline[CartLine, Cart]):
     model = CartLine
     fields = ("variant_key", "quantity", "chosen", "period", "shown")
     readonly_fields = fields
+    hide_title = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CartLine]:
         return super().get_queryset(request).select_related("cart__shop__settings")

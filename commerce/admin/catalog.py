@@ -79,7 +79,9 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
             default=Value(1),
             output_field=IntegerField(),
         )
-        texts = ProductText.objects.filter(product_id=OuterRef("pk")).order_by(preferred, "locale")
+        texts = (
+            ProductText.objects.filter(product_id=OuterRef("pk")).annotate(rank=preferred).order_by("rank", "locale")
+        )
         return (
             super()
             .get_queryset(request)

@@ -28,9 +28,9 @@ else:
     _VariantFormSet = TabularInline.formset
 
 
-def shop_of(product: Product) -> Shop | None:
-    """None on a page that adds a product whose shop hasn't been chosen yet."""
-    return product.shop if product.shop_id else None
+def shop_of(product: Product | None) -> Shop | None:
+    """None while a product is being added, until its own fields have been read."""
+    return product.shop if product is not None and product.shop_id else None
 
 
 class ProductTextForm(_TextModelForm):
@@ -38,20 +38,16 @@ class ProductTextForm(_TextModelForm):
         model = ProductText
         fields = ("locale", "title", "description")
 
-    def __init__(self, *args: Any, shop: Shop | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, product: Product | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.shop = shop
-
-    def clean_locale(self) -> str:
-        locale: str = self.cleaned_data["locale"]
-        offered = {*self.shop.settings.locales, self.shop.settings.default_locale} if self.shop else {locale}
-        if locale not in offered:
-            raise ValidationError(f"The shop offers {', '.join(sorted(offered))}.")
-        return locale
+        self.product = product
 
     def clean(self) -> dict[str, Any] | None:
-        if self.shop is not None:
-            self.instance.shop = self.shop
+        if (shop := shop_of(self.product)) is not None:
+            self.instance.shop = shop
+            offered = {*shop.settings.locales, shop.settings.default_locale}
+            if self.cleaned_data.get("locale", shop.settings.default_locale) not in offered:
+                self.add_error("locale", f"The shop offers {', '.join(sorted(offered))}.")
         return super().clean()
 
 
@@ -81,10 +77,10 @@ class VariantForm(_VariantModelForm):
         model = Variant
         fields = ("image", "active", "position")
 
-    def __init__(self, *args: Any, shop: Shop | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, product: Product | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.shop = shop
-        variant = self.instance
+        self.product = product
+        variant, shop = self.instance, shop_of(product)
         currencies = {shop.settings.currency} if shop else set()
         if variant.pk:
             currencies.add(variant.currency)
@@ -117,11 +113,12 @@ class VariantForm(_VariantModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
-        if self.shop is None or "attributes_typed" not in cleaned:
+        shop = shop_of(self.product)
+        if shop is None or "attributes_typed" not in cleaned:
             return cleaned
-        variant, currency = self.instance, cleaned.get("currency") or self.shop.settings.currency
+        variant, currency = self.instance, cleaned.get("currency") or shop.settings.currency
         cleaned["currency"] = variant.currency = currency
-        variant.shop = self.shop
+        variant.shop = shop
         variant.price_amount = self._minor("price", currency)
         if "deposit" in self.fields:
             variant.deposit_amount = self._minor("deposit", currency)
@@ -155,12 +152,12 @@ class VariantForm(_VariantModelForm):
 
 class ProductTextFormSet(_TextFormSet):
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
-        return {**super().get_form_kwargs(index), "shop": shop_of(self.instance)}
+        return {**super().get_form_kwargs(index), "product": self.instance}
 
 
 class VariantFormSet(_VariantFormSet):
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
-        return {**super().get_form_kwargs(index), "shop": shop_of(self.instance)}
+        return {**super().get_form_kwargs(index), "product": self.instance}
 
     def clean(self) -> None:
         """Keys are unique in the shop: among the rows typed here, and against those that are there."""

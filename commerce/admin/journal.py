@@ -25,6 +25,8 @@ class JournalLineInline(ReadOnlyInline[JournalLine, JournalEntry]):
     fields = ("account", "debit", "credit")
     readonly_fields = fields
     ordering = ("-amount", "account")
+    # unfold's: no heading per row. A line's own name has its amount in minor units.
+    hide_title = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[JournalLine]:
         return super().get_queryset(request).select_related("entry__shop__settings")

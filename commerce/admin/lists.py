@@ -61,5 +61,5 @@ def saved_view(label: str, query: str, *, name: str) -> Callable[..., HttpRespon
         return HttpResponseRedirect(f"{url}?{query}")
 
     # What unfold reads from an action's function.
-    vars(lead).update(short_description=label, url_path=f"view-{name}", attrs={}, icon=None, variant=None)
+    vars(lead).update(short_description=label, url_path=f"view-{name}", attrs={}, icon=None, variant="default")
     return lead

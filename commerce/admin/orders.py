@@ -35,6 +35,7 @@ from tenants.backoffice import (
     ReadOnlyAdmin,
     RelatedDropdownFilter,
     badge,
+    duration,
     link_to,
 )
 from tenants.display import EMPTY, Tone
@@ -169,12 +170,14 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         hold = order.hold
         if hold is None or not may_view(reader, Hold):
             return []
-        until = f"for {hold.ttl_seconds} s" if hold.finished_at else f"until {shop_moment(order.shop, hold.expires_at)}"
-        placed = Moment(hold.created_at, Step.HOLD, link_to(hold, "Hold placed"), until)
+        life = f"For {duration(hold.ttl_seconds)}"
+        if hold.finished_at is None:
+            life += f", until {shop_moment(order.shop, hold.expires_at)}"
+        placed = Moment(hold.created_at, Step.HOLD, link_to(hold, "Hold placed"), life)
         if hold.finished_at is None:
             return [placed]
-        ended = format_html("{} · {} · {}", hold.get_status_display(), hold.finish_reason, hold.finished_by)
-        return [placed, Moment(hold.finished_at, Step.HOLD_ENDED, f"Hold {hold.get_status_display().lower()}", ended)]
+        why = ", ".join(filter(None, (hold.finish_reason, hold.finished_by)))
+        return [placed, Moment(hold.finished_at, Step.HOLD_ENDED, f"Hold {hold.get_status_display().lower()}", why)]
 
     def _of_journal(self, order: Order, reader: User) -> list[Moment]:
         if not may_view(reader, JournalEntry):
