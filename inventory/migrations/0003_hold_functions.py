@@ -14,7 +14,8 @@ BEGIN
 END $$;
 """
 
-# Answers: created, replayed, revived, conflict, insufficient (with what is available, per variant key), busy.
+# Answers: created, replayed, revived, conflict, insufficient (with what is available, per variant key), busy, closed (the
+# shop takes no new business; holds that are there are found all the same).
 # p_variant_keys are distinct. The clock is the caller's: p_now. Waiting too long is error 55P03.
 HOLD_PLACE = """
 CREATE FUNCTION inventory_hold_place(
@@ -29,8 +30,10 @@ DECLARE
     v_enough boolean;
     v_rival inventory_hold%ROWTYPE;
     v_began timestamptz;
+    v_open boolean;
 BEGIN
     PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
+    v_open := EXISTS (SELECT 1 FROM tenants_shop t WHERE t.id = p_shop AND t.status = 'active');
 
     FOR v_try IN 1..3 LOOP
         -- A look without locks: whoever asks for what is sold out neither writes nor queues.
@@ -40,7 +43,7 @@ BEGIN
             JOIN inventory_stockrow s ON s.owner_id = p_shop AND s.variant_key = w.variant_key;
         v_enough := coalesce(v_enough, false) AND cardinality(v_rows) = cardinality(p_variant_keys);
 
-        IF v_enough THEN
+        IF v_open AND v_enough THEN
             WITH placed AS (
                 INSERT INTO inventory_hold (id, shop_id, status, held_for, idempotency_key, active_idempotency_key,
                         lines_digest, ttl_seconds, expires_at, created_at, finish_reason, finished_by, request_id)
@@ -75,6 +78,11 @@ BEGIN
                 END IF;
                 o_answer := 'revived';
             END IF;
+            RETURN;
+        END IF;
+        IF NOT v_open THEN
+            o_hold := NULL;
+            o_answer := 'closed';
             RETURN;
         END IF;
         IF NOT v_enough THEN
@@ -184,9 +192,31 @@ BEGIN
 END $$;
 """
 
+# A batch of the reaper in one round trip: between two trips its locks would be held for nothing.
+# Ends up to p_limit overdue direct holds of one shop, the oldest first; those that somebody has locked are left alone.
+HOLDS_REAP = """
+CREATE FUNCTION inventory_holds_reap(
+    p_shop text, p_now timestamptz, p_limit integer, p_leave_out uuid[], p_reason text, p_actor text,
+    p_lock_timeout_ms integer
+) RETURNS integer LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    v_holds uuid[];
+    v_ended integer;
+BEGIN
+    v_holds := ARRAY (
+        SELECT h.id FROM inventory_hold h
+            WHERE h.status = 'active' AND h.held_for = 'direct' AND h.shop_id = p_shop AND h.expires_at <= p_now
+              AND h.id <> ALL (p_leave_out)
+            ORDER BY h.expires_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    SELECT count(*) INTO v_ended
+        FROM inventory_holds_finish(v_holds, 'expired', p_reason, p_actor, p_now, '', p_lock_timeout_ms);
+    RETURN v_ended;
+END $$;
+"""
+
 
 class Migration(migrations.Migration):
-    dependencies = [("inventory", "0002_integrity")]
+    dependencies = [("inventory", "0002_integrity"), ("tenants", "0001_initial")]
 
     operations = [
         migrations.RunSQL(STOCK_QUEUE, "DROP FUNCTION inventory_stock_queue(bigint[]);"),
@@ -198,5 +228,8 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             HOLDS_FINISH,
             "DROP FUNCTION inventory_holds_finish(uuid[], text, text, text, timestamptz, text, integer);",
+        ),
+        migrations.RunSQL(
+            HOLDS_REAP, "DROP FUNCTION inventory_holds_reap(text, timestamptz, integer, uuid[], text, text, integer);"
         ),
     ]
