@@ -87,7 +87,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         min_length=3,
         max_length=500,
-        widget=widgets.UnfoldAdminTextareaWidget(attrs={"rows": 2, "autofocus": True}),
+        widget=widgets.UnfoldAdminTextareaWidget(attrs={"rows": 2}),
         help_text="Kept in the audit trail.",
     )
 
