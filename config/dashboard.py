@@ -85,7 +85,7 @@ def _numbers(
     ended: Mapping[Any, Mapping[str, int]],
     review: Mapping[Any, int],
     dead: Mapping[Any, int],
-    low: Mapping[Any, int],
+    low: Mapping[Any, tuple[int, int]],
     since: dict[str, str],
 ) -> list[Number]:
     """The figures of `ids` together. Links carry the shop's filter when there is one shop."""
@@ -107,7 +107,7 @@ def _numbers(
         Number("Holds expired, 24 h", share, _link(Hold, one | {"status__exact": "expired"}), note=f"of {total} ended"),
         _count("Orders to review", _total(ids, review), _link(Order, one | {"status__exact": "review"}), "warn"),
         _count("Dead letters", _total(ids, dead), _link(StripeEvent, one | {"status__exact": "dead"}), "bad"),
-        _count("Low stock", _total(ids, low), _stock_link(ids), "warn"),
+        _low(ids, low),
     ]
 
 
@@ -127,8 +127,11 @@ def _link(model: type[Model], query: Mapping[str, str]) -> str | None:
     return list_url(model, urlencode(query))
 
 
-def _stock_link(ids: list[Any]) -> str | None:
-    return _link(StockRow, {"owner__id__exact": ids[0]} if _one_shop(ids) else {})
+def _low(ids: list[Any], low: Mapping[Any, tuple[int, int]]) -> Number:
+    few, none = (sum(low[i][part] for i in ids if i in low) for part in (0, 1))
+    query = {"state": "low"} | ({"owner__id__exact": ids[0]} if _one_shop(ids) else {})
+    tone: Tone = "warn" if few or none else "plain"
+    return Number("Low stock", str(few), _link(StockRow, query), tone, f"{none} more sold out" if none else "")
 
 
 def _orders(ids: list[str], midnight: datetime) -> dict[Any, dict[str, Any]]:
@@ -183,9 +186,15 @@ def _per_shop(rows: Any) -> dict[Any, int]:
     return dict(rows.values_list("shop_id").annotate(count=Count("pk")).order_by())
 
 
-def _low_stock() -> dict[Any, int]:
-    rows = StockRow.objects.filter(low_stock_threshold__gt=0, available__lte=F("low_stock_threshold"))
-    return dict(rows.values_list("owner_id").annotate(count=Count("pk")).order_by())
+def _low_stock() -> dict[Any, tuple[int, int]]:
+    """Owner → rows that run low, rows that are sold out. Pools, which are no one shop's, don't count towards one."""
+    rows = (
+        StockRow.objects.filter(available__lte=F("low_stock_threshold"))
+        .values_list("owner_id")
+        .annotate(few=Count("pk", filter=Q(available__gt=0)), none=Count("pk", filter=Q(available__lte=0)))
+        .order_by()
+    )
+    return {owner_id: (few, none) for owner_id, few, none in rows}
 
 
 def _unknown() -> Number:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
@@ -17,6 +18,8 @@ from rest_framework import exceptions as drf
 
 from config.error_page import error_page
 from tenants.errors import HoldfastError
+
+log = structlog.get_logger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -91,6 +94,7 @@ def problem(request: HttpRequest, code: str, detail: str, members: Mapping[str, 
     """
     row = PROBLEMS.get(code)
     if row is None:
+        log.error("problem_without_a_row", code=code)
         code, detail, members, row = "internal_error", INTERNAL_DETAIL, None, PROBLEMS["internal_error"]
     shop = getattr(request, "shop", None)
     request_id = getattr(request, "request_id", "")

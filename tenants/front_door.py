@@ -33,6 +33,9 @@ API_VERSION = "1"
 # sends one gets what it would have got without.
 INTERNAL_HEADERS = ("HTTP_X_SHOP", "HTTP_X_FRONT_DOOR", "HTTP_X_HOLDFAST")
 DEFAULT_MAX_BYTES = 256 * 1024
+QUIET = frozenset({"health", "metrics", "static"})
+"""Families that nobody reads line by line, unless they fail."""
+
 NOWHERE = "unknown.invalid"
 """Stands in for a probe's unusable Host header, so that nothing behind the front door has to parse it."""
 
@@ -195,7 +198,9 @@ def _account(request: HttpRequest, response: HttpResponse, visit: Visit) -> None
     status = response.status_code
     HTTP_REQUESTS.labels(shop_id, visit.family, str(status)).inc()
     HTTP_SECONDS.labels(shop_id, visit.family).observe(seconds)
-    write = log.debug if visit.family in {"health", "metrics", "static"} and status < 500 else log.info
+    vars(response)["_has_been_logged"] = True  # Django's own line for errors would repeat this one, without the shop
+    quietly = log.debug if visit.family in QUIET else log.info
+    write = log.warning if status >= 500 else quietly
     write(
         "request",
         method=request.method,

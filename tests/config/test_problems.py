@@ -174,6 +174,18 @@ def test_a_defect_is_logged_with_its_traceback_and_request(
     assert "RuntimeError" in defect["exception"]
 
 
+def test_a_code_without_a_row_is_told_to_us_alone(client: Client, shop_host: str, log_lines: Lines):
+    answer = client.get("/api/cart?fail=alien", headers={"Host": shop_host})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert b"Secret" not in answer.content
+    assert [line["code"] for line in log_lines() if line["event"] == "problem_without_a_row"] == ["a_code_nobody_knows"]
+
+
+def test_an_expected_failure_is_one_line_in_the_log(client: Client, shop_host: str, log_lines: Lines):
+    client.get("/api/cart?fail=unreachable", headers={"Host": shop_host})
+    assert [(line["event"], line["status"], line["level"]) for line in log_lines()] == [("request", 503, "warning")]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_server_that_goes_away_under_a_query_is_503_and_the_next_request_works(client: Client, shop_host: str):
     lost = client.get("/api/cart?fail=lost", headers={"Host": shop_host})
