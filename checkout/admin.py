@@ -24,17 +24,18 @@ from commerce.admin.display import (
     may_view,
     mono,
     pairs,
+    panel,
     reader_link,
     shop_amount,
     shop_moment,
     table,
-    when_shown,
 )
 from commerce.admin.lists import KeySearch, as_uuid, saved_view
 from commerce.admin.orders import OrderAdmin
 from commerce.admin.timeline import Moment, Step
 from commerce.gateway.failures import StripeFailure
 from commerce.models import Order
+from inventory.models import Hold
 from tenants.backoffice import (
     ChoicesDropdownFilter,
     Mandate,
@@ -62,6 +63,11 @@ FOUND = {
     SessionVerdict.PROCESSING: "Stripe says the payment is under way",
     SessionVerdict.PAYMENT_FAILED: "Stripe says the payment failed",
     SessionVerdict.EXPIRED: "Stripe says it expired",
+}
+STOCK_AFTER = {
+    Hold.Status.COMMITTED: " Its stock is sold.",
+    Hold.Status.RELEASED: " Its stock is free again.",
+    Hold.Status.EXPIRED: " Its stock is free again.",
 }
 
 
@@ -139,8 +145,8 @@ def _state_after(attempt: CheckoutAttempt) -> str:
     order = f"Order {attempt.order.number}: {attempt.order.get_status_display().lower()}."
     if attempt.state == State.CLOSED:
         won = "The customer had completed the session first. " if attempt.outcome == Outcome.COMPLETED else ""
-        hold = f" Its stock is {attempt.hold.get_status_display().lower()}." if attempt.hold else ""
-        return f"{won}{attempt.get_outcome_display()}. {order}{hold}"
+        stock = STOCK_AFTER.get(Hold.Status(attempt.hold.status), "") if attempt.hold else ""
+        return f"{won}{attempt.get_outcome_display()}. {order}{stock}"
     if attempt.state == State.OPEN:
         return f"Its session is known now, and open. {order}"
     return (
@@ -162,9 +168,10 @@ class CheckoutAttemptAdmin(KeySearch[CheckoutAttempt], ReadOnlyAdmin[CheckoutAtt
         ("created_at", RangeDateTimeFilter),
     )
     search_fields = ("id", "session_id", "client_key")
-    search_help_text = "A whole session id (cs_…), attempt, order or hold id, or the client's idempotency key"
+    search_help_text = "cs_…, attempt, order or hold id, client's key"
     # Ids begin with the time: the newest first, by the primary key's index, over all shops.
     ordering = ("-id",)
+    sortable_by = ("short_id", "age")
     actions_list = ("unresolved",)
     unresolved = saved_view("In doubt", "state__exact=unknown", name="unknown")
     empty_text = "Nobody has checked out yet."
@@ -210,16 +217,10 @@ class CheckoutAttemptAdmin(KeySearch[CheckoutAttempt], ReadOnlyAdmin[CheckoutAtt
         attempt = obj
         return [
             (None, {"fields": ("state_badge", "outcome_badge", "shop_name", "created", "closed", "closing_reason")}),
-            (
-                "Behind it",
-                {"fields": (), "description": when_shown(lambda: pairs(self.behind(attempt, request.user)))},
-            ),
+            panel("Behind it", lambda: pairs(self.behind(attempt, request.user))),
             ("Sending", {"fields": ("tries", "leased", "checked", "expires", "url_answered")}),
-            ("Prices that differed from those seen", {"fields": (), "description": when_shown(lambda: drift(attempt))}),
-            (
-                "Request to Stripe, as stored and sent",
-                {"fields": (), "description": when_shown(lambda: document(attempt.stripe_params))},
-            ),
+            panel("Prices that differed from those seen", lambda: drift(attempt)),
+            panel("Request to Stripe, as stored and sent", lambda: document(attempt.stripe_params)),
         ]
 
     def behind(self, attempt: CheckoutAttempt, reader: User) -> list[tuple[str, object]]:
@@ -242,15 +243,15 @@ class CheckoutAttemptAdmin(KeySearch[CheckoutAttempt], ReadOnlyAdmin[CheckoutAtt
         """Ids of one minute begin alike: their ends tell them apart."""
         return f"…{str(attempt.pk)[-12:]}"
 
-    @admin.display(description="Shop", ordering="shop")
+    @admin.display(description="Shop")
     def shop_name(self, attempt: CheckoutAttempt) -> str:
         return link_to(attempt.shop)
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description="State")
     def state_badge(self, attempt: CheckoutAttempt) -> str:
         return badge(attempt.get_state_display(), STATE_TONES.get(attempt.state, "plain"))
 
-    @admin.display(description="Outcome", ordering="outcome")
+    @admin.display(description="Outcome")
     def outcome_badge(self, attempt: CheckoutAttempt) -> str:
         return badge(attempt.get_outcome_display(), OUTCOME_TONES.get(attempt.outcome, "plain"))
 

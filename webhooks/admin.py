@@ -11,11 +11,10 @@ from django.contrib import admin
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
-from django.utils.text import Truncator
 
 from checkout.admin import CheckoutOrderAdmin
 from commerce.admin import stripe_links
-from commerce.admin.display import User, document, may_view, mono, pairs, reader_link, shop_moment, when_shown
+from commerce.admin.display import User, document, may_view, mono, pairs, panel, reader_link, shop_moment, shortened
 from commerce.admin.lists import KeySearch, LastingFilter, saved_view
 from commerce.admin.timeline import Moment, Step
 from commerce.models import Order
@@ -33,6 +32,7 @@ from tenants.backoffice import (
     time_left,
 )
 from tenants.display import EMPTY, Tone
+from tenants.errors import HoldfastError
 from tenants.models import ShopSettings
 from webhooks.dead_letters import REPLAYABLE, Replay, masked, masked_text, replay_event
 from webhooks.dispatch import HANDLERS
@@ -47,9 +47,15 @@ STATUS_TONES: dict[str, Tone] = {
     Status.RECEIVED: "info",
     Status.PROCESSING: "info",
 }
-# Longer ones are read on the event's own page.
-ERROR_IN_LIST = 60
+# Characters. Longer ones are read on the event's own page.
+ERROR_IN_LIST, ID_IN_LIST = 48, 18
 MOST_EVENTS = 100
+
+
+class StillUnprocessed(HoldfastError):
+    """The replay took place, and left the event where it was."""
+
+    code = "wrong_state"
 
 
 class TypeFilter(LastingFilter):
@@ -107,7 +113,10 @@ def plan_replay(event: StripeEvent) -> str | Refused:
 
 
 def replay(event: StripeEvent, mandate: Mandate) -> str:
-    return said(replay_event(event_pk=event.pk, reason=mandate.reason, acting=mandate.acting))
+    outcome = replay_event(event_pk=event.pk, reason=mandate.reason, acting=mandate.acting)
+    if outcome.outcome in {"dead", "deferred"}:
+        raise StillUnprocessed(said(outcome))
+    return said(outcome)
 
 
 def said(outcome: Replay) -> str:
@@ -125,8 +134,8 @@ def said(outcome: Replay) -> str:
 @admin.register(StripeEvent)
 class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
     list_display = (
-        "event_id", "type", "state", "shop_name", "object_id", "account_and_mode", "attempts", "received",
-        "next_attempt", "short_error",
+        "event_id", "type", "state", "error_short", "shop_name", "object_short", "received", "attempts", "next_attempt",
+        "account_and_mode",
     )  # fmt: skip
     list_filter = (
         ("status", ChoicesDropdownFilter),
@@ -136,8 +145,9 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
         ("received_at", RangeDateTimeFilter),
     )
     search_fields = ("event_id", "object_id")
-    search_help_text = "A whole event id (evt_…) or the id of its object (cs_…, pi_…)"
+    search_help_text = "evt_…, or its object: cs_…, pi_…, ch_…"
     ordering = ("-received_at",)
+    sortable_by = ("received",)
     actions_list = ("dead_letters",)
     dead_letters = saved_view("Dead letters", "status__exact=dead", name="dead")
     empty_text = "No event has come in yet. Stripe sends them to /api/stripe-webhook."
@@ -166,11 +176,8 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
         return [
             (None, {"fields": ("state", "type", "reason", "shop_name", "resolved_by", "attempts", "next_attempt")}),
             ("Times", {"fields": ("happened", "received", "processed")}),
-            ("Behind it", {"fields": (), "description": when_shown(lambda: pairs(self.behind(event, request.user)))}),
-            (
-                "Payload, without secrets and personal data",
-                {"fields": (), "description": when_shown(lambda: document(masked(event.payload)))},
-            ),
+            panel("Behind it", lambda: pairs(self.behind(event, request.user))),
+            panel("Payload, without secrets and personal data", lambda: document(masked(event.payload))),
         ]
 
     def behind(self, event: StripeEvent, reader: User) -> list[tuple[str, object]]:
@@ -186,7 +193,7 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
             ("Request id", mono(event.request_id)),
         ]
 
-    @admin.display(description="Status", ordering="status")
+    @admin.display(description="Status")
     def state(self, event: StripeEvent) -> str:
         return badge(event.get_status_display(), STATUS_TONES.get(event.status, "plain"))
 
@@ -200,7 +207,7 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
 
     @admin.display(description="Received", ordering="received_at")
     def received(self, event: StripeEvent) -> str:
-        return shop_moment(event.shop, event.received_at)
+        return format_html('<span class="whitespace-nowrap">{}</span>', shop_moment(event.shop, event.received_at))
 
     @admin.display(description="Happened at Stripe")
     def happened(self, event: StripeEvent) -> str:
@@ -214,9 +221,15 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
     def next_attempt(self, event: StripeEvent) -> str:
         return time_left(event.next_attempt_at)
 
+    @admin.display(description="Object")
+    def object_short(self, event: StripeEvent) -> str:
+        return shortened(event.object_id, ID_IN_LIST)
+
     @admin.display(description="Error")
-    def short_error(self, event: StripeEvent) -> str:
-        return Truncator(masked_text(event.error)).chars(ERROR_IN_LIST) if event.error else EMPTY
+    def error_short(self, event: StripeEvent) -> str:
+        return format_html(
+            '<span class="whitespace-nowrap">{}</span>', shortened(masked_text(event.error), ERROR_IN_LIST)
+        )
 
     @admin.display(description="Reason")
     def reason(self, event: StripeEvent) -> str:

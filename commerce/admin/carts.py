@@ -47,8 +47,9 @@ class CartAdmin(KeySearch[Cart], ReadOnlyAdmin[Cart]):
     list_display = ("id", "shop_name", "line_count", "unit_count", "changed", "made")
     list_filter = (("shop", RelatedDropdownFilter), ("updated_at", RangeDateTimeFilter))
     search_fields = ("id",)
-    search_help_text = "A whole cart id"
+    search_help_text = "Cart id"
     ordering = ("-updated_at",)
+    sortable_by = ("changed", "made")
     fields = ("id", "shop_name", "generation", "changed_at", "made_at")
     inlines = (CartLineInline,)
     empty_text = "No cart yet. A customer's first article makes one."
@@ -69,7 +70,7 @@ class CartAdmin(KeySearch[Cart], ReadOnlyAdmin[Cart]):
         known = as_uuid(term)
         return Q(pk=known) if known is not None else NOTHING
 
-    @admin.display(description="Shop", ordering="shop")
+    @admin.display(description="Shop")
     def shop_name(self, cart: Cart) -> str:
         return link_to(cart.shop)
 

@@ -48,6 +48,7 @@ class VariantInline(TabularInline[Variant, Product]):
     # Orders, holds and carts name variants by key: one that is no longer sold is switched off.
     can_delete = False
     readonly_fields = ("key",)
+    hide_title = True
     verbose_name_plural = "Variants"
 
     def get_fields(self, request: HttpRequest, obj: Product | None = None) -> tuple[str, ...]:
@@ -66,8 +67,10 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
     list_display = ("sku", "title", "shop_name", "variant_count", "prices", "state", "stock")
     list_filter = (("shop", RelatedDropdownFilter), "active")
     search_fields = ("sku", "slug", "variants__variant_key")
-    search_help_text = "The beginning of a SKU, a whole slug or a whole variant key"
-    ordering = ("shop", "position", "sku")
+    search_help_text = "Beginning of a SKU, slug, variant key"
+    # By an index, not in catalog order: the list is of all shops.
+    ordering = ("shop_id", "sku")
+    sortable_by = ()
     fields = ("shop", "sku", "slug", "image", "active", "position")
     inlines = (ProductTextInline, VariantInline)
     empty_text = "Nothing is for sale yet. Add a product, its texts and its variants, then stock."
@@ -147,7 +150,7 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
     def title(self, product: Product) -> str:
         return getattr(product, "shown_title", None) or EMPTY
 
-    @admin.display(description="Shop", ordering="shop")
+    @admin.display(description="Shop")
     def shop_name(self, product: Product) -> str:
         return link_to(product.shop)
 
@@ -165,9 +168,10 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
             return badge("not in the shop's currency", "bad")
         currency = product.shop.settings.currency
         low, high = shop_amount(product.shop, lowest, currency), shop_amount(product.shop, highest, currency)
-        return low if low == high else f"{low} – {high}"
+        per = " a day" if product.shop.settings.kind == ShopSettings.Kind.RENTAL else ""
+        return f"{low if low == high else f'{low} – {high}'}{per}"
 
-    @admin.display(description="Sold", ordering="active")
+    @admin.display(description="Sold")
     def state(self, product: Product) -> str:
         return badge("active", "good") if product.active else badge("switched off", "plain")
 

@@ -37,6 +37,7 @@ class ProductTextForm(_TextModelForm):
     class Meta:
         model = ProductText
         fields = ("locale", "title", "description")
+        widgets = {"description": widgets.UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, product: Product | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,6 +93,7 @@ class VariantForm(_VariantModelForm):
                 "currency": variant.currency,
             }
             self.fields["attributes_typed"].disabled = True
+            self.fields["attributes_typed"].widget.attrs["placeholder"] = ""
         elif shop:
             self.initial["currency"] = shop.settings.currency
         field = self.fields["currency"]

@@ -5,7 +5,7 @@ reader may follow.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model
 from django.utils.functional import SimpleLazyObject
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from commerce.money import format_minor
 from tenants.display import EMPTY, link_to, shop_time
@@ -22,7 +22,11 @@ from tenants.models import Shop
 
 User = AbstractBaseUser | AnonymousUser
 
-CELL = "align-top border-b border-base-200 dark:border-base-800 pr-4 py-2"
+CELL = "align-top border-b border-base-200 dark:border-base-800 px-3 py-2"
+CARD = "border border-base-200 rounded-default shadow-xs overflow-x-auto dark:border-base-800"
+# unfold keeps a fieldset's description narrow and draws a box for its fields even where there are none; a browser makes
+# a fieldset as wide as its widest table, where that should scroll.
+WIDE = "<style>.panel{min-width:0}.panel>.max-w-4xl{max-width:none;margin:0}.panel>.form-rows{display:none}</style>"
 
 
 def locale_of(shop: Shop) -> str:
@@ -65,29 +69,35 @@ def reader_link(reader: User, row: Model | None, text: object | None = None) -> 
     return str(row) if text is None else str(text)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[int] = ()) -> SafeString:
-    """An HTML table; every cell is escaped unless it is safe already. `right`: columns of numbers."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[int] = (), whole: Collection[int] = ()
+) -> SafeString:
+    """An HTML table; every cell is escaped unless it is safe already. `right`: columns of numbers; `whole`: columns
+    that are never broken into lines.
+    """
     sides = ["text-right" if index in right else "text-left" for index in range(len(head))]
+    cells = [f"{CELL} {side}{' whitespace-nowrap' if index in whole else ''}" for index, side in enumerate(sides)]
     return format_html(
-        '<table class="w-full"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>',
-        format_html_join("", '<th class="font-semibold pr-4 py-2 {}">{}</th>', zip(sides, head, strict=True)),
-        format_html_join("", "<tr>{}</tr>", ((_cells(row, sides),) for row in rows)),
+        '<div class="{}"><table class="w-full"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        CARD,
+        format_html_join("", '<th class="font-semibold px-3 py-2 {}">{}</th>', zip(sides, head, strict=True)),
+        format_html_join("", "<tr>{}</tr>", ((_cells(row, cells),) for row in rows)),
     )
 
 
-def _cells(row: Sequence[object], sides: Sequence[str]) -> SafeString:
-    return format_html_join(
-        "", '<td class="{} {}">{}</td>', ((CELL, s, cell) for s, cell in zip(sides, row, strict=True))
-    )
+def _cells(row: Sequence[object], classes: Sequence[str]) -> SafeString:
+    return format_html_join("", '<td class="{}">{}</td>', zip(classes, row, strict=True))
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> SafeString:
     """Names and values, for facts that no field of the model holds."""
     return format_html(
-        '<table class="w-full"><tbody>{}</tbody></table>',
+        '<div class="{}"><table class="w-full"><tbody>{}</tbody></table></div>',
+        CARD,
         format_html_join(
             "",
-            '<tr><th class="font-semibold text-left {}">{}</th><td class="{}">{}</td></tr>',
+            '<tr><th class="font-semibold text-left whitespace-nowrap {}" style="width:14rem">{}</th>'
+            '<td class="{}">{}</td></tr>',
             ((CELL, name, CELL, value) for name, value in rows),
         ),
     )
@@ -118,6 +128,17 @@ def address(value: Mapping[str, Any] | None) -> str:
     return ", ".join(str(part) for part in parts if isinstance(part, str) and part) or EMPTY
 
 
-def when_shown(build: Any) -> Any:
-    """A piece of a page that is only built when the page shows it: Django asks for fieldsets several times over."""
-    return SimpleLazyObject(build)
+def panel(title: str, build: Callable[[], object]) -> tuple[str, dict[str, Any]]:
+    """A fieldset that shows what `build` returns, where no field of the model would do.
+
+    Built when the page shows it and not before: Django asks for fieldsets several times over.
+    """
+    shown = SimpleLazyObject(lambda: format_html("{}{}", mark_safe(WIDE), build()))  # noqa: S308  a constant
+    return title, {"fields": (), "classes": ("panel",), "description": shown}
+
+
+def shortened(text: str, longest: int) -> SafeString | str:
+    """The beginning of a long text, all of it on hover."""
+    if len(text) <= longest:
+        return text or EMPTY
+    return format_html('<span title="{}">{}…</span>', text, text[: longest - 1])

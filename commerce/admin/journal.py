@@ -53,8 +53,9 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
         ("posted_at", RangeDateTimeFilter),
     )
     search_fields = ("reference", "order__number")
-    search_help_text = "A whole reference, such as a session's id, or an order number"
+    search_help_text = "Order number, or a reference such as cs_…"
     ordering = ("-id",)
+    sortable_by = ("posted",)
     fields = ("posted", "shop_name", "kind_name", "reference", "order_link", "total", "balance", "memo", "request_id")
     inlines = (JournalLineInline,)
     empty_text = "Nothing has been booked yet. The first paid order is."
@@ -86,11 +87,11 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
     def posted(self, entry: JournalEntry) -> str:
         return shop_moment(entry.shop, entry.posted_at)
 
-    @admin.display(description="Shop", ordering="shop")
+    @admin.display(description="Shop")
     def shop_name(self, entry: JournalEntry) -> str:
         return link_to(entry.shop)
 
-    @admin.display(description="Kind", ordering="kind")
+    @admin.display(description="Kind")
     def kind_name(self, entry: JournalEntry) -> str:
         return entry.get_kind_display()
 

@@ -22,6 +22,9 @@ class KeySearch(ModelAdmin[M]):
     a search over several columns at once reads all rows as soon as one of them has no index.
     """
 
+    # Counting every choice of every filter reads the whole table several times.
+    show_facets = admin.ShowFacets.NEVER
+
     @abstractmethod
     def key(self, term: str) -> Q:
         """What `term` names. Never called with an empty term."""

@@ -19,11 +19,11 @@ from commerce.admin.display import (
     may_view,
     mono,
     pairs,
+    panel,
     reader_link,
     shop_amount,
     shop_moment,
     table,
-    when_shown,
 )
 from commerce.admin.lists import NOTHING, KeySearch, LastingFilter, as_uuid, saved_view
 from commerce.admin.timeline import Moment, Step, told
@@ -74,10 +74,12 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         ("created_at", RangeDateTimeFilter),
     )
     search_fields = ("number", "email", "session_id", "payment_intent_id")
-    search_help_text = "A whole order number, e-mail address, session (cs_…), payment (pi_…) or order id"
+    search_help_text = "Order number, e-mail, cs_…, pi_…, order id"
     list_select_related = ("shop__settings",)
     # Ids begin with the time: the newest first, by the primary key's index, over all shops.
     ordering = ("-id",)
+    # By anything else a large table would be sorted as a whole.
+    sortable_by = ("created",)
     actions_list = ("needs_attention",)
     needs_attention = saved_view("Needs attention", "desk=attention", name="attention")
     empty_text = "No order yet. The first checkout on a shop's host makes one."
@@ -116,16 +118,10 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         order = obj
         return [
             (None, {"fields": ("number", "state_and_reason", "shop_name", "created", "confirmed", "closed", "source")}),
-            ("Bought", {"fields": (), "description": when_shown(lambda: self.bought(order))}),
+            panel("Bought", lambda: self.bought(order)),
             ("Customer", {"fields": ("email", "customer_name", "billing", "shipping", "locale")}),
-            (
-                "Behind it",
-                {"fields": (), "description": when_shown(lambda: pairs(self.behind(order, request.user)))},
-            ),
-            (
-                "Timeline",
-                {"fields": (), "description": when_shown(lambda: told(self.story(order, request.user), order.shop))},
-            ),
+            panel("Behind it", lambda: pairs(self.behind(order, request.user))),
+            panel("Timeline", lambda: told(self.story(order, request.user), order.shop)),
         ]
 
     def behind(self, order: Order, reader: User) -> list[tuple[str, object]]:
@@ -238,11 +234,11 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         return table(["Article", "Variant", "Quantity", "Each", "Amount"], rows, right={2, 3, 4})
 
     # ---------------------------------------------------------------- columns and fields
-    @admin.display(description="Shop", ordering="shop")
+    @admin.display(description="Shop")
     def shop_name(self, order: Order) -> str:
         return link_to(order.shop)
 
-    @admin.display(description="Status", ordering="status")
+    @admin.display(description="Status")
     def state(self, order: Order) -> str:
         return badge(order.get_status_display(), STATUS_TONES.get(order.status, "plain"))
 

@@ -56,4 +56,5 @@ def told(moments: Iterable[Moment], shop: Shop) -> SafeString | str:
             for moment in ordered
         ],
         right={1},
+        whole={0, 1, 2},
     )

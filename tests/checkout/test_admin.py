@@ -103,7 +103,7 @@ def test_cancel_refuses_without_a_reason(trade: Trade, standin: StandIn, reason:
 def test_cancel_expires_at_stripe_gives_back_and_is_audited(trade: Trade, standin: StandIn) -> None:
     attempt = start(trade)
     outcome = desk().do(CheckoutAttempt, "cancel", attempt, reason="Customer rang, wants to begin anew")
-    assert f"Session expired. Order {attempt.order.number}: canceled. Its stock is expired." in outcome
+    assert f"Session expired. Order {attempt.order.number}: canceled. Its stock is free again." in outcome
     assert trade.facts() == FREE
     assert standin.session(str(attempt.session_id))["status"] == "expired"
     entry = AuditEntry.objects.get(action="checkout.cancel")

@@ -126,6 +126,7 @@ def test_many_are_replayed_each_with_its_outcome(trade: Trade, standin: StandIn)
     deliver(event(COMPLETED, {"id": "cs_lost", "object": "checkout.session"}, event_id="evt_lost"))
     lost = StripeEvent.objects.get(event_id="evt_lost")
     outcome = desk().do(StripeEvent, "replay", done, dead, lost, reason="After the outage")
+    assert "1 done, 2 left as they were." in outcome
     for said in (
         "The event is processed: there is nothing to replay.", "Processed for band.",
         "Still a dead letter. No metadata",
