@@ -91,7 +91,7 @@ def reprice(*, shop: ShopContext, wanted: Sequence[WantedLine], generation: int 
                 sku=w.sku,
                 variant_key=w.variant_key,
                 title=described(found[w.variant_key]),
-                    quantity=w.quantity,
+                quantity=w.quantity,
                 unit_amount=found[w.variant_key].price_amount,
                 options=dict(w.options),
                 rental_start=w.rental_start,

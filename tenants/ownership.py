@@ -16,9 +16,7 @@ class StripeScope:
     account: str
 
 
-def record_ownership(
-    *, scope: StripeScope, shop_id: str, objects: Iterable[tuple[str, str]], source: str
-) -> None:
+def record_ownership(*, scope: StripeScope, shop_id: str, objects: Iterable[tuple[str, str]], source: str) -> None:
     """Remembers `(kind, object_id)` pairs as the shop's, in one statement; what is already known stays as it is."""
     StripeObject.objects.bulk_create(
         [

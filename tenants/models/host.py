@@ -48,12 +48,8 @@ class Host(models.Model):
                 condition=Q(role__in=["canonical", "alias", "redirect_only"], shop__isnull=False)
                 | Q(role__in=["hooks", "platform"], shop__isnull=True),
             ),
-            models.CheckConstraint(
-                name="host_mode_known", condition=Q(mode__in=["active", "landing_only", "expired"])
-            ),
-            models.UniqueConstraint(
-                name="host_one_canonical_per_shop", fields=["shop"], condition=Q(role="canonical")
-            ),
+            models.CheckConstraint(name="host_mode_known", condition=Q(mode__in=["active", "landing_only", "expired"])),
+            models.UniqueConstraint(name="host_one_canonical_per_shop", fields=["shop"], condition=Q(role="canonical")),
         )
 
     def __str__(self) -> str:

@@ -89,12 +89,20 @@ class ShopSettings(models.Model):
     shortage_policy = models.CharField(max_length=8, choices=ShortagePolicy, default=ShortagePolicy.REVIEW)
     reprice_policy = models.CharField(max_length=24, choices=RepricePolicy, null=True, blank=True)
     reprice_drift_abs = models.DecimalField(
-        max_digits=10, decimal_places=3, null=True, blank=True, validators=[MinValueValidator(0)],
+        max_digits=10,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
         help_text="Tolerated difference in the currency's major unit.",
     )
     reprice_drift_pct = models.DecimalField(
-        max_digits=6, decimal_places=5, null=True, blank=True,
-        validators=[MinValueValidator(0), MaxValueValidator(1)], help_text="Tolerated share: 0.01 is one per cent.",
+        max_digits=6,
+        decimal_places=5,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Tolerated share: 0.01 is one per cent.",
     )
     stripe_connected_account = models.CharField(
         max_length=64, blank=True, default="", help_text="acct_…; empty: the platform's own account."

@@ -164,9 +164,7 @@ def test_a_page_escapes_what_it_shows():
     assert b"<script>" not in answer.content
 
 
-def test_a_defect_is_logged_with_its_traceback_and_request(
-    client: Client, shop_host: str, log_lines: Lines
-):
+def test_a_defect_is_logged_with_its_traceback_and_request(client: Client, shop_host: str, log_lines: Lines):
     client.get("/api/cart?fail=defect", headers={"Host": shop_host, "X-Request-Id": "defect-0001"})
     defect = next(line for line in log_lines() if line["level"] == "error")
     assert defect["request_id"] == "defect-0001"
