@@ -98,6 +98,7 @@ class FrontDoor:
         if rule is None or entry.role not in rule.roles:
             raise NotFound("There is nothing at this address.")
         visit.family = rule.family
+        _refuse_nul(request)
         bound_body(request, rule.max_bytes)
         _refuse_closed(request, rule, entry)
         _refuse_foreign(request, rule, entry.hostname, port)
@@ -141,6 +142,12 @@ def _find_host(request: HttpRequest) -> tuple[HostEntry, int | None]:
     if host is None or entry is None:
         raise UnknownHost("This host name is not served here.")
     return entry, host[1]
+
+
+def _refuse_nul(request: HttpRequest) -> None:
+    """Raises InvalidRequest for a NUL in the address: PostgreSQL's text can't hold one, whatever reads it next."""
+    if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+        raise InvalidRequest("The address contains a NUL character.")
 
 
 def _refuse_closed(request: HttpRequest, rule: Rule, entry: HostEntry) -> None:

@@ -79,6 +79,10 @@ class TestShopOfTheHost:
         HostFactory(shop=Shop.objects.create(id="bare", name="Bare"))
         assert get(client, "/api/cart", host="bare.localhost").status_code == 404
 
+    @pytest.mark.parametrize("path", ["/api/cart?x=%00", "/en/products/%00", "/api/order-status?session_id=cs_%00"])
+    def test_a_nul_in_the_address(self, client: Client, acme: Host, path: str):
+        assert client.get(path, headers={"Host": acme.hostname}).status_code == 400
+
     def test_the_platform_hosts_root_leads_to_the_admin(self, client: Client):
         answer = get(client, "/", host="localhost:8000")
         assert (answer.status_code, answer["Location"]) == (302, "/admin/")
