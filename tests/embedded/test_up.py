@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,9 @@ class Up:
     def ready(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.ready_file.read_text())
         return found
+
+    def replaced(self, name: str, before: int) -> bool:
+        return self.ready()["pids"][name] not in {None, before}
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-6000:]
@@ -98,9 +102,7 @@ def test_a_life(up: Up) -> None:
     for name in (*PROGRAMS, "postgres", "valkey"):
         before = up.ready()["pids"][name]
         os.kill(before, signal.SIGKILL)
-        assert wait_until(
-            lambda name=name, before=before: up.ready()["pids"][name] not in {None, before}, seconds=30
-        ), name
+        assert wait_until(partial(up.replaced, name, before), seconds=30), name
     assert wait_until(lambda: up.status("/readyz") == 200, seconds=30), up.said()
 
     last = up.ready()["pids"]
