@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -29,6 +30,7 @@ from tenants.backoffice import (
     RelatedDropdownFilter,
     badge,
     link_to,
+    list_url,
     time_left,
 )
 from tenants.display import EMPTY, Tone
@@ -223,7 +225,12 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
 
     @admin.display(description="Object")
     def object_short(self, event: StripeEvent) -> str:
-        return shortened(event.object_id, ID_IN_LIST)
+        """Sessions and payments lead to their orders: by a search, so that a page of events needs no query for it."""
+        shown = shortened(event.object_id, ID_IN_LIST)
+        url = list_url(Order, urlencode({"q": event.object_id}))
+        if url is None or not event.object_id.startswith(("cs_", "pi_")):
+            return shown
+        return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', url, shown)
 
     @admin.display(description="Error")
     def error_short(self, event: StripeEvent) -> str:

@@ -47,18 +47,36 @@ class VariantInline(TabularInline[Variant, Product]):
     formset = VariantFormSet
     # Orders, holds and carts name variants by key: one that is no longer sold is switched off.
     can_delete = False
-    readonly_fields = ("key",)
+    readonly_fields = ("key", "price_read", "deposit_read")
     hide_title = True
     verbose_name_plural = "Variants"
 
     def get_fields(self, request: HttpRequest, obj: Product | None = None) -> tuple[str, ...]:
         rented = obj is None or obj.shop.settings.kind == ShopSettings.Kind.RENTAL
-        amounts = ("price", "deposit", "currency") if rented else ("price", "currency")
-        return ("key", "attributes_typed", *amounts, "active", "position", "image")
+        if not self.has_change_permission(request, obj):
+            # What only a form has, Django shows a reader as empty.
+            return ("key", "price_read", *(("deposit_read",) if rented else ()), "active", "position", "image")
+        deposit = ("deposit",) if rented else ()
+        return ("key", "attributes_typed", "price", *deposit, "currency", "active", "position", "image")
+
+    def has_add_permission(self, request: HttpRequest, obj: Product | None = None) -> bool:
+        """Rows that can't be changed are shown without their form, and so could none be added."""
+        return super().has_add_permission(request, obj) and self.has_change_permission(request, obj)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Variant]:
+        return super().get_queryset(request).select_related("shop__settings")
 
     @admin.display(description="Variant")
     def key(self, variant: Variant) -> str:
         return mono(variant.variant_key)
+
+    @admin.display(description="Price")
+    def price_read(self, variant: Variant) -> str:
+        return shop_amount(variant.shop, variant.price_amount, variant.currency)
+
+    @admin.display(description="Deposit")
+    def deposit_read(self, variant: Variant) -> str:
+        return shop_amount(variant.shop, variant.deposit_amount, variant.currency)
 
 
 @admin.register(Product)

@@ -161,4 +161,5 @@ def test_reading_staff_can_look_at_a_product_and_change_nothing(trade: Trade) ->
     clerk = desk("commerce.view_product", "commerce.view_variant", "commerce.view_producttext")
     page = clerk.page(trade.variant.product)
     assert "Reason for change" not in text(page)
+    assert "BAND#size:M €25.00" in text(page)
     assert clerk.client.post(address(Product, "change", trade.variant.product.pk), {}).status_code == 403
