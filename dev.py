@@ -188,13 +188,6 @@ def run_tests(data: Path, arguments: Sequence[str]) -> int:
         return run(["-m", "pytest", *([] if browser else ["-m", "not browser"]), *rest], env)
 
 
-def bench(data: Path, arguments: Sequence[str]) -> int:
-    """Run a benchmark on a database of its own, with the durability that production has."""
-    enter()
-    with surroundings(data, "config.settings.development", "durable") as env:
-        return run([MANAGE, "migrate", "--no-input", "-v0"], env) or run([MANAGE, "bench", *arguments], env, Path.cwd())
-
-
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "config.settings.production",
     "SECRET_KEY": "not-a-key-but-as-long-as-one-and-only-there-for-the-deployment-check-0123456789",
@@ -260,7 +253,6 @@ def lock(arguments: Sequence[str]) -> int:
 PASSING_ON = {
     "manage": (manage, ROOT / ".data"),
     "test": (run_tests, ROOT / ".data/test"),
-    "bench": (bench, ROOT / ".data/bench"),
 }
 """Commands that pass their arguments on; only a `--data DIR` in front of these is dev.py's own."""
 
@@ -286,7 +278,6 @@ def parser() -> argparse.ArgumentParser:
     command("manage", "Run manage.py ... in the environment, servers included.")
     command("test", "Run the tests; further arguments are pytest's, --browser adds the browser tests.", ".data/test")
     command("check", "Run linters, types, import contracts, migration and deployment checks.", ".data/test")
-    command("bench", "Run a benchmark: bench NAME [--json FILE].", ".data/bench")
     commands.add_parser("lock", help="Compile the locked requirements.").add_argument("--upgrade", action="store_true")
     return top
 

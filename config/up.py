@@ -265,7 +265,7 @@ def addresses(summary: Mapping[str, Any], data: Path) -> str:
     stripe = (
         f"{summary['standin']} (stand-in: no real money)" if summary["standin"] else "by the key in the environment"
     )
-    rows += [("Docs", f"{summary['web']}/api/docs"), ("Webhooks", f"{summary['hooks']}/api/stripe-webhook")]
+    rows.append(("Webhooks", f"{summary['hooks']}/api/stripe-webhook"))
     rows += [("Stripe", stripe), ("Data", str(data)), ("Stop", "Ctrl-C")]
     lines = []
     for number, (label, text) in enumerate(rows):
