@@ -12,10 +12,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from checkout.attempts import end_by_clock
-from checkout.closing import close_checkout, finish_closing, resend
+from checkout.closing import close_checkout
 from checkout.errors import SessionUnknown, WrongState
 from checkout.models import CheckoutAttempt
+from checkout.resolver import resolve_attempt
 from checkout.settle import SessionVerdict, Settlement, settle_session
 from commerce.admin import stripe_links
 from commerce.admin.display import (
@@ -100,13 +100,11 @@ def ask_about_session(*, shop_id: str, session_id: str, request_id: str) -> str:
 
 def ask_about_attempt(attempt: CheckoutAttempt, mandate: Mandate) -> str:
     """The resolver's next step for one attempt, at once; a session that is known is settled."""
-    if attempt.state == State.CLOSING:
-        with_shop(attempt.shop_id, attempt.request_id, lambda shop: finish_closing(shop=shop, attempt=attempt))
+    if attempt.state in {State.SENDING, State.UNKNOWN, State.CLOSING}:
+        resolve_attempt(attempt=attempt, now=timezone.now())
         return _state_after(attempt)
     if attempt.session_id is not None:
         return ask_about_session(shop_id=attempt.shop_id, session_id=attempt.session_id, request_id=attempt.request_id)
-    if attempt.state in {State.SENDING, State.UNKNOWN} and not end_by_clock(attempt=attempt, now=timezone.now()):
-        with_shop(attempt.shop_id, attempt.request_id, lambda shop: resend(shop=shop, attempt=attempt))
     return _state_after(attempt)
 
 

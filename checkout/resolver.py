@@ -46,15 +46,18 @@ def run_once(*, now: datetime, limit: int = 100) -> ResolverReport:
             break
         looked += 1
         try:
-            resolved += _resolve(attempt, now)
+            resolved += resolve_attempt(attempt=attempt, now=now)
         except Exception:
             failed += 1
             log.exception("attempt_not_resolved", attempt_id=str(attempt.pk), shop_id=attempt.shop_id)
     return ResolverReport(found=looked, resolved=resolved, failed=failed)
 
 
-def _resolve(attempt: CheckoutAttempt, now: datetime) -> bool:
-    """One attempt, one step. True when it is open or closed after it."""
+def resolve_attempt(*, attempt: CheckoutAttempt, now: datetime) -> bool:
+    """One attempt that is sending, unknown or closing, one step. True when it is open or closed after it.
+
+    Does nothing while another process has it. Raises InventoryBusy.
+    """
     CheckoutAttempt.objects.filter(pk=attempt.pk).update(checked_at=now)
     shop = load_shop(attempt.shop_id, request_id=attempt.request_id)
     with bind_shop(shop):

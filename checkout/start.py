@@ -36,8 +36,9 @@ from commerce.gateway.client import access_of, create_session, read_session
 from commerce.gateway.failures import StripeFailure
 from commerce.gateway.sessions import SessionFacts
 from commerce.models import Order
-from inventory.errors import InsufficientStock
-from inventory.holds import free_overdue
+from inventory.availability import available_by_key
+from inventory.errors import InsufficientStock, Shortage
+from inventory.holds import combined, free_overdue
 from tenants.audit import CUSTOMER
 from tenants.context import ShopContext
 from tenants.errors import InvalidRequest
@@ -79,6 +80,7 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
             continue
         changes = judged_changes(shop=shop, command=command, quote=quote)
         try:
+            refuse_short(shop=shop, quote=quote)
             attempt = claim_attempt(shop=shop, command=command, quote=quote, changes=changes)  # tx 1
         except LostTheClaim:
             continue
@@ -128,6 +130,21 @@ def judged_changes(*, shop: ShopContext, command: StartCheckout, quote: Quote) -
     if verdict.refuses:
         raise PriceChanged(verdict.changes, quote.currency)
     return [change.as_json() for change in verdict.changes] if verdict.tells else []
+
+
+def refuse_short(*, shop: ShopContext, quote: Quote) -> None:
+    """The look before the payment in a shop that takes its stock when it is paid. Raises InsufficientStock."""
+    if shop.policy.inventory_mode != "validate_only":
+        return
+    lines = combined(quote.hold_lines())
+    available = available_by_key(shop_id=shop.shop_id, variant_keys=[line.variant_key for line in lines])
+    short = [
+        Shortage(line.sku, line.variant_key, line.quantity, available.get(line.variant_key, 0))
+        for line in lines
+        if available.get(line.variant_key, 0) < line.quantity
+    ]
+    if short:
+        raise InsufficientStock(short)
 
 
 # ---------------------------------------------------------------- repeats, rivals and what is bought already

@@ -9,15 +9,12 @@ from typing import Any, Final
 
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
 from tenants.audit import Actor, record_audit
 from tenants.errors import HoldfastError, NotFound
-from tenants.ownership import StripeScope, record_ownership
-from webhooks.dispatch import HANDLERS
 from webhooks.inbox import handle_event
 from webhooks.models import StripeEvent
-from webhooks.resolution import Resolution, resolve_shop
+from webhooks.triage import Triage, triage
 
 log = structlog.get_logger(__name__)
 Status = StripeEvent.Status
@@ -49,48 +46,38 @@ def replay_event(*, event_pk: int, reason: str, acting: Actor) -> Replay:
     Audited before it is handled: what follows may move money, and a crash must not leave that unexplained.
     Raises NotFound; NotReplayable unless the event is received, failed or dead. Durable; asks Stripe.
     """
-    event, resolution = _take_up(event_pk=event_pk, reason=reason, acting=acting)  # tx 1
-    if event.status == Status.IGNORED:
+    event, found = _take_up(event_pk=event_pk, reason=reason, acting=acting)  # tx 1
+    if found.resolution is None:
         return Replay(event.event_id, "ignored", None, "Nothing here handles events of this type.")
-    if resolution.shop_id is None:
-        return Replay(event.event_id, "dead", None, resolution.reason)
+    if found.shop_id is None:
+        return Replay(event.event_id, "dead", None, found.resolution.reason)
     outcome = handle_event(event_pk=event.pk)  # no tx around it: asks Stripe, then its handler's own
     event.refresh_from_db(fields=["status", "error"])
-    log.info("event_replayed", event_id=event.event_id, shop_id=resolution.shop_id, outcome=outcome)
+    log.info("event_replayed", event_id=event.event_id, shop_id=found.shop_id, outcome=outcome)
     if outcome == "deferred" and event.status == Status.DEAD:
         outcome = "dead"
-    return Replay(event.event_id, outcome, resolution.shop_id, "" if outcome == "processed" else event.error)
+    return Replay(event.event_id, outcome, found.shop_id, "" if outcome == "processed" else event.error)
 
 
 @transaction.atomic(durable=True)
-def _take_up(*, event_pk: int, reason: str, acting: Actor) -> tuple[StripeEvent, Resolution]:
+def _take_up(*, event_pk: int, reason: str, acting: Actor) -> tuple[StripeEvent, Triage]:
     event = StripeEvent.objects.select_for_update(no_key=True).filter(pk=event_pk).first()
     if event is None:
         raise NotFound("There is no such event.")
     if event.status not in REPLAYABLE:
         raise NotReplayable(f"The event is {event.get_status_display().lower()}: there is nothing to replay.")
-    was, event_object = event.status, event.payload["data"]["object"]
-    scope = StripeScope(event.livemode, event.account)
-    resolution = resolve_shop(scope=scope, event_object=event_object)
-    if event.type not in HANDLERS or event.payload["livemode"] != event.livemode:
-        event.status, event.error, event.processed_at, event.next_attempt_at = Status.IGNORED, "", timezone.now(), None
-    elif resolution.shop_id is None:
-        event.status, event.error, event.next_attempt_at = Status.DEAD, resolution.reason, None
-    else:
-        event.shop_id, event.resolved_by = resolution.shop_id, resolution.by
-        kind = str(event_object.get("object") or "")[:64]
-        record_ownership(scope=scope, shop_id=event.shop_id, objects=[(kind, event.object_id)], source="event")
-    event.save(update_fields=["status", "error", "processed_at", "next_attempt_at", "shop", "resolved_by"])
+    was = event.status
+    found = triage(event)
     record_audit(
-        shop_id=resolution.shop_id,
+        shop_id=found.shop_id,
         acting=acting,
         action="event.replay",
         object_type="stripe_event",
         object_id=event.event_id,
         reason=reason,
-        data={"type": event.type, "account": event.account, "was": was, "resolved_by": resolution.by},
+        data={"type": event.type, "account": event.account, "was": was, "resolved_by": event.resolved_by},
     )
-    return event, resolution
+    return event, found
 
 
 # ---------------------------------------------------------------- what may be shown

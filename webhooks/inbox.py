@@ -11,12 +11,11 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from tenants.context import bind_shop, load_shop
-from tenants.ownership import StripeScope
 from webhooks.dispatch import HANDLERS
 from webhooks.envelope import Envelope
 from webhooks.metrics import PROCESS_SECONDS
 from webhooks.models import StripeEvent
-from webhooks.resolution import resolve_shop
+from webhooks.triage import Verdict, triage
 
 log = structlog.get_logger(__name__)
 Status = StripeEvent.Status
@@ -81,19 +80,10 @@ def sweep_once(*, now: datetime, limit: int = 200) -> SweepReport:
 
 def _sweep(event: StripeEvent, now: datetime) -> str:
     if event.shop_id is None:
-        # Stored, and then its process died before it was resolved.
-        resolution = resolve_shop(
-            scope=StripeScope(event.livemode, event.account), event_object=_envelope(event).object
-        )
-        if event.type not in HANDLERS:
-            StripeEvent.objects.filter(pk=event.pk).update(status=Status.IGNORED, next_attempt_at=None)
-            return "ignored"
-        if resolution.shop_id is None:
-            StripeEvent.objects.filter(pk=event.pk).update(
-                status=Status.DEAD, error=resolution.reason, next_attempt_at=None
-            )
-            return "dead"
-        StripeEvent.objects.filter(pk=event.pk).update(shop_id=resolution.shop_id, resolved_by=resolution.by)
+        # Stored, and then its process died before it was judged.
+        found = triage(event)
+        if found.verdict is not Verdict.RESOLVED:
+            return str(found.verdict)
     return handle_event(event_pk=event.pk, now=now)
 
 

@@ -1,8 +1,37 @@
-"""Counters of the inbox, by the contract's names. `shop_id` is empty where no shop is known."""
+"""Metrics of the inbox, by the contract's names. `-` stands where no shop is known."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import Count
 from prometheus_client import Counter, Histogram
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from tenants.metrics import BUCKETS, NO_SHOP
+from webhooks.models import StripeEvent
 
 SIGNATURE_REFUSED = Counter("webhook_signature_refused_total", "Deliveries without a valid signature.", ["shop_id"])
 TENANT_MISMATCH = Counter("webhook_tenant_mismatch_total", "Events of another shop, or of two.", ["shop_id"])
 TENANT_UNRESOLVABLE = Counter("webhook_tenant_unresolvable_total", "Events of no known shop.", ["shop_id"])
-PROCESS_SECONDS = Histogram("webhook_process_seconds", "Handling of one event.", ["shop_id", "type"])
+PROCESS_SECONDS = Histogram("webhook_process_seconds", "Handling of one event.", ["shop_id", "type"], buckets=BUCKETS)
+
+BACKLOG = (StripeEvent.Status.RECEIVED, StripeEvent.Status.PROCESSING, StripeEvent.Status.FAILED)
+
+
+class InboxGauges:
+    """What waits and what is stuck, counted at scrape time from the two short ends of the status index."""
+
+    def collect(self) -> Iterator[Metric]:
+        backlog = GaugeMetricFamily("webhook_backlog", "Events not handled yet.", labels=["shop_id"])
+        dead = GaugeMetricFamily("webhook_dead_letters", "Events that a person has to look at.", labels=["shop_id"])
+        for gauge, statuses in ((backlog, BACKLOG), (dead, (StripeEvent.Status.DEAD,))):
+            events = StripeEvent.objects.filter(status__in=statuses).order_by()
+            counts = {NO_SHOP: 0} | {
+                shop_id or NO_SHOP: count
+                for shop_id, count in events.values_list("shop_id").annotate(count=Count("pk"))
+            }
+            for shop_id, count in counts.items():
+                gauge.add_metric([shop_id], count)
+        yield backlog
+        yield dead

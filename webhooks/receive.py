@@ -13,14 +13,14 @@ from django.utils import timezone
 from commerce.gateway.signatures import verify_signature
 from tenants.context import ShopContext
 from tenants.errors import TenantMismatch
-from tenants.ownership import StripeScope, record_ownership
-from webhooks.dispatch import HANDLERS
+from tenants.metrics import NO_SHOP
+from tenants.ownership import StripeScope
 from webhooks.envelope import Envelope, read_envelope
 from webhooks.errors import SignatureRefused, TenantUnresolvable
 from webhooks.inbox import handle_event
-from webhooks.metrics import SIGNATURE_REFUSED, TENANT_MISMATCH, TENANT_UNRESOLVABLE
+from webhooks.metrics import SIGNATURE_REFUSED, TENANT_MISMATCH
 from webhooks.models import EventDelivery, StripeEvent
-from webhooks.resolution import Resolution, resolve_shop
+from webhooks.triage import Verdict, triage
 
 log = structlog.get_logger(__name__)
 Status = StripeEvent.Status
@@ -46,7 +46,7 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
     """
     scope = verify_signature(body, signature)
     if scope is None:
-        SIGNATURE_REFUSED.labels(shop_id=host_shop.shop_id if host_shop else "").inc()
+        SIGNATURE_REFUSED.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
         raise SignatureRefused("The signature is missing or wrong.")
     envelope = read_envelope(body)
     event, delivery = store(
@@ -57,7 +57,7 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
         request_id=request_id,
     )
     try:
-        receipt = _act(scope=scope, envelope=envelope, event=event, host_shop=host_shop)
+        receipt = _act(event=event, host_shop=host_shop)
     except TenantMismatch:
         _note(delivery, "mismatch")
         raise
@@ -99,46 +99,23 @@ def store(
     return event, delivery
 
 
-def _act(*, scope: StripeScope, envelope: Envelope, event: StripeEvent, host_shop: ShopContext | None) -> Receipt:
+def _act(*, event: StripeEvent, host_shop: ShopContext | None) -> Receipt:
     if event.status in {Status.PROCESSED, Status.IGNORED}:
         return Receipt(event.event_id, "duplicate")
-    if envelope.type not in HANDLERS or envelope.livemode != scope.livemode:
-        # Live connect endpoints receive test events too: another world's money.
-        StripeEvent.objects.filter(pk=event.pk).update(
-            status=Status.IGNORED, processed_at=timezone.now(), next_attempt_at=None
-        )
+    found = triage(event)
+    if found.verdict is Verdict.IGNORED:
         return Receipt(event.event_id, "ignored")
-    resolution = resolve_shop(scope=scope, event_object=envelope.object)
-    if resolution.shop_id is None:
-        raise refused(event=event, resolution=resolution)
-    remember(scope=scope, event=event, envelope=envelope, resolution=resolution)
-    if host_shop is not None and host_shop.shop_id != resolution.shop_id:
+    if found.verdict is Verdict.MISMATCH:
+        raise TenantMismatch("The event names more than one shop.")
+    if found.verdict is Verdict.UNRESOLVABLE:
+        raise TenantUnresolvable(event.event_id, ask_again=timezone.now() - event.received_at < ASK_AGAIN_FOR)
+    if host_shop is not None and host_shop.shop_id != found.shop_id:
         TENANT_MISMATCH.labels(shop_id=host_shop.shop_id).inc()
-        log.error("event_on_another_shops_host", event_id=event.event_id, shop_id=resolution.shop_id)
+        log.error("event_on_another_shops_host", event_id=event.event_id, shop_id=found.shop_id)
         if settings.WEBHOOK_TENANT_ASSERTION_ENABLED:
             # This delivery's verdict, not the event's: the sweep still handles it, for the shop it belongs to.
             raise TenantMismatch("This event belongs to another shop than this host.")
     return Receipt(event.event_id, handle_event(event_pk=event.pk))
-
-
-def refused(*, event: StripeEvent, resolution: Resolution) -> TenantMismatch | TenantUnresolvable:
-    """Keeps the event as a dead letter with its reason, counts it, and returns the error to raise."""
-    StripeEvent.objects.filter(pk=event.pk).update(status=Status.DEAD, error=resolution.reason, next_attempt_at=None)
-    if resolution.mismatch:
-        TENANT_MISMATCH.labels(shop_id="").inc()
-        log.error("event_of_two_shops", event_id=event.event_id, reason=resolution.reason)
-        return TenantMismatch("The event names more than one shop.")
-    TENANT_UNRESOLVABLE.labels(shop_id="").inc()
-    log.error("event_of_no_shop", event_id=event.event_id, reason=resolution.reason)
-    return TenantUnresolvable(event.event_id, ask_again=timezone.now() - event.received_at < ASK_AGAIN_FOR)
-
-
-def remember(*, scope: StripeScope, event: StripeEvent, envelope: Envelope, resolution: Resolution) -> None:
-    """Writes the resolved shop on the event and teaches the map its object."""
-    StripeEvent.objects.filter(pk=event.pk).update(shop_id=resolution.shop_id, resolved_by=resolution.by)
-    if resolution.shop_id is not None:
-        kind = str(envelope.object.get("object") or "")[:64]
-        record_ownership(scope=scope, shop_id=resolution.shop_id, objects=[(kind, envelope.object_id)], source="event")
 
 
 def _note(delivery: EventDelivery, outcome: str) -> None:

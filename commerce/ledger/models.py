@@ -51,4 +51,4 @@ class JournalLine(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.account} {self.amount}"
+        return self.account

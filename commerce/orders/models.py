@@ -99,6 +99,11 @@ class Order(models.Model):
                 name="order_by_status", fields=["shop", "status", "-created_at"]
             ),  # reader: desk and dashboard
             models.Index(name="order_by_email", fields=["shop", "email"]),  # reader: admin search
+            models.Index(name="order_by_intent", fields=["payment_intent_id"]),  # reader: admin search, events
+            # reader: the desk's "needs attention"
+            models.Index(
+                name="order_on_desk", fields=["-created_at"], condition=Q(status="review") | Q(amount_differs=True)
+            ),
         )
 
     def __str__(self) -> str:

@@ -262,3 +262,19 @@ def test_overdue_but_paid_is_not_given_away(trade: Trade, standin: StandIn) -> N
         "on_hand": 0, "held": 0, "orders": ["confirmed"], "holds": ["committed"], "attempts": None,
         "sales": 1, "captured": 25000,
     }  # fmt: skip
+
+
+def test_a_shop_that_only_validates_holds_nothing_and_takes_stock_when_paid(trade: Trade, standin: StandIn) -> None:
+    trade.shop.settings.inventory_mode = "validate_only"
+    trade.shop.settings.save()
+    assert trade.buyer_with_cart(11).checkout().json()["code"] == "inventory_insufficient"
+    buyer = trade.buyer_with_cart(4)
+    answer = buyer.checkout().json()
+    assert answer["inventoryReservationId"] is None
+    assert "inventory_reservation_id" not in standin.session(answer["sessionId"])["metadata"]
+    assert trade.facts()["held"] == 0
+    standin.pay(answer["sessionId"])
+    assert buyer.checkout().json()["orderId"] == answer["orderId"]
+    facts = trade.facts()
+    assert (facts["on_hand"], facts["held"], facts["holds"], facts["orders"]) == (6, 0, [], ["confirmed"])
+    assert verify_stock().clean
