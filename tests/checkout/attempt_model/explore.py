@@ -28,7 +28,6 @@ class Exploration:
     at_rest: int = 0
     violated: dict[str, list[str]] = field(default_factory=dict)
     transitions: set[Transition] = field(default_factory=set)
-    states_seen: set[str] = field(default_factory=set)
 
 
 def steps(world: World, protocol: Protocol) -> Iterator[tuple[Step, World]]:
@@ -140,7 +139,6 @@ def _note_transitions(verb: str, before: Sequence[Attempt], after: Sequence[Atte
         state, outcome = (before[index].state, before[index].outcome) if index < len(before) else ("", "")
         if (state, outcome) != (attempt.state, attempt.outcome):
             found.transitions.add((verb, state, attempt.state, attempt.outcome))
-            found.states_seen.add(attempt.state)
 
 
 def _in_words(step: Step) -> str:
