@@ -1,25 +1,24 @@
 """The attempt's steps. Each public verb is one transaction; none calls Stripe (start, settle and resolver do).
 
-States and rules: `../README.md` has the picture, `tests/checkout/attempt_model.py` the exhaustive exploration.
+States and rules: `../README.md` has the picture, `tests/checkout/attempt_model/` the exhaustive exploration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from checkout.claims import Claim, claim_of, completed_attempt, lock_claim
 from checkout.contracts import StartCheckout
-from checkout.errors import ClientKeyConflict
-from checkout.locks import attempt_for_update, limit_lock_waits
+from checkout.locks import attempt_for_update, checkout_tx
 from checkout.models import CheckoutAttempt
 from checkout.repricing import Quote, client_digest, intent_digest
 from checkout.stripe_session import MINIMUM_LIFE, session_expiry, session_params
@@ -29,8 +28,9 @@ from commerce.gateway.sessions import SessionFacts
 from commerce.models import Cart, Order
 from commerce.orders.locks import order_for_update
 from commerce.orders.orders import NewOrder, advance_order_within, create_pending_order_within
-from inventory.holds import busy_on_lock_timeout, finish_holds_within, place_hold_within
+from inventory.holds import finish_holds_within, place_hold_within
 from inventory.metrics import HOLDS_ORPHANED
+from inventory.models import Hold
 from tenants.audit import CUSTOMER, SETTLEMENT, Actor, record_audit
 from tenants.context import ShopContext
 from tenants.errors import UnknownHost
@@ -53,68 +53,6 @@ class LostTheClaim(Exception):
     """Somebody else has the slot, or the cart has moved on: look again, and reprice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Whose attempt this is: the cart at one generation, the client's key, or both."""
-
-    cart_id: UUID | None
-    generation: int | None
-    client_key: str | None
-
-    def matches(self) -> Q:
-        """Attempts that occupy a slot of this claim."""
-        slots = Q(pk__in=[])
-        if self.cart_id is not None:
-            slots |= Q(cart_id=self.cart_id)
-        if self.client_key is not None:
-            slots |= Q(client_key=self.client_key)
-        return slots
-
-
-def claim_of(command: StartCheckout, generation: int | None) -> Claim:
-    return Claim(command.cart_id if command.uses_cart else None, generation, command.client_key)
-
-
-def open_attempts(*, shop_id: str, claim: Claim) -> list[CheckoutAttempt]:
-    """Unfinished attempts in the claim's slots: at most one for the cart and one for the key. One query."""
-    return list(CheckoutAttempt.objects.for_shop(shop_id).unfinished().filter(claim.matches()).order_by("created_at"))
-
-
-def completed_attempt(*, shop_id: str, claim: Claim, any_generation: bool = False) -> CheckoutAttempt | None:
-    """The newest attempt of this claim whose session completed, paid or not: it is answered, never repeated."""
-    same = Q(pk__in=[])
-    if claim.cart_id is not None:
-        same |= Q(cart_id=claim.cart_id) & (Q() if any_generation else Q(cart_generation=claim.generation))
-    if claim.client_key is not None:
-        same |= Q(client_key=claim.client_key)
-    return (
-        CheckoutAttempt.objects.for_shop(shop_id)
-        .filter(same, state=State.CLOSED, outcome=Outcome.COMPLETED)
-        .select_related("order")
-        .order_by("-created_at")
-        .first()
-    )
-
-
-def refuse_other_request_under_key(*, shop_id: str, command: StartCheckout) -> None:
-    """Raises ClientKeyConflict when the client's key stood for another request before, finished or not."""
-    if command.client_key is None:
-        return
-    digest = client_digest(command=command)
-    earlier = CheckoutAttempt.objects.for_shop(shop_id).filter(client_key=command.client_key)
-    if earlier.exclude(client_digest=digest).exists():
-        raise ClientKeyConflict("This Idempotency-Key was used for another request.")
-
-
-def same_intent(*, shop: ShopContext, attempt: CheckoutAttempt, command: StartCheckout, quote: Quote) -> bool:
-    """Whether repeating `command` means this attempt: the cart's generation and the digest of the intent agree."""
-    if not command.uses_cart:
-        return True  # the key's digest has been compared already
-    return attempt.cart_generation == quote.generation and attempt.intent_digest == intent_digest(
-        shop=shop, quote=quote, command=command
-    )
-
-
 def claim_attempt(
     *, shop: ShopContext, command: StartCheckout, quote: Quote, changes: Sequence[dict[str, Any]]
 ) -> CheckoutAttempt:
@@ -126,10 +64,10 @@ def claim_attempt(
     attempt = _new_attempt(shop=shop, command=command, quote=quote, changes=changes, now=now)
     claim = claim_of(command, quote.generation)
     try:
-        with busy_on_lock_timeout(shop_id=shop.shop_id), transaction.atomic(durable=True):
-            limit_lock_waits()
+        with checkout_tx(shop.shop_id):
             attempt.save(force_insert=True)
-            # The slot is ours: nobody else can finish an attempt for it between these looks and the commit.
+            # The slot is ours, but a late payment may complete an earlier attempt in place: that one is locked first.
+            lock_claim(shop_id=shop.shop_id, claim=claim, but=attempt.pk)
             if completed_attempt(shop_id=shop.shop_id, claim=claim) is not None:
                 raise LostTheClaim
             _refuse_if_moved(shop=shop, claim=claim)
@@ -236,23 +174,23 @@ def drop_lease(*, attempt: CheckoutAttempt) -> None:
     CheckoutAttempt.objects.for_shop(attempt.shop_id).filter(pk=attempt.pk).update(lease_until=None)
 
 
-@transaction.atomic(durable=True)
 def record_session(*, attempt: CheckoutAttempt, session: SessionFacts, livemode: bool) -> bool:
     """tx 2: the attempt has its session, and from here on its address may be answered.
 
     True when this session is the attempt's; False when the attempt was closed meanwhile: the caller must then make the
     session unpayable and answer no address.
     """
-    limit_lock_waits()
-    locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
-    _own(attempt=locked, session=session, livemode=livemode)
-    if locked.state in {State.SENDING, State.UNKNOWN}:
-        locked.state, locked.session_id, locked.url_answered, locked.lease_until = State.OPEN, session.id, True, None
-        locked.save(update_fields=["state", "session_id", "url_answered", "lease_until"])
-        Order.objects.for_shop(attempt.shop_id).filter(pk=attempt.order_id).update(session_id=session.id)
-        return True
-    # A twin or the resolver was faster with the very same session.
-    return locked.state == State.OPEN and locked.session_id == session.id
+    with checkout_tx(attempt.shop_id):
+        locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
+        _own(attempt=locked, session=session, livemode=livemode)
+        if locked.state in {State.SENDING, State.UNKNOWN}:
+            locked.state, locked.session_id = State.OPEN, session.id
+            locked.url_answered, locked.lease_until = True, None
+            locked.save(update_fields=["state", "session_id", "url_answered", "lease_until"])
+            Order.objects.for_shop(attempt.shop_id).filter(pk=attempt.order_id).update(session_id=session.id)
+            return True
+        # A twin or the resolver was faster with the very same session.
+        return locked.state == State.OPEN and locked.session_id == session.id
 
 
 def _own(*, attempt: CheckoutAttempt, session: SessionFacts, livemode: bool) -> None:
@@ -273,88 +211,98 @@ def never_made(*, attempt: CheckoutAttempt, failure: StripeFailure, now: datetim
     return failure.verdict is Verdict.REFUSED and failure.param == "expires_at" and late
 
 
-@transaction.atomic(durable=True)
 def settle_failure(*, attempt: CheckoutAttempt, failure: StripeFailure, classify: bool) -> bool:
     """tx 2 after a failed send. True when it is certain that no session exists, and the hold has been given back.
 
     Certain means that every send of this key was refused, or that Stripe refused it as too late. Anything else keeps
     hold and attempt. `classify` false (a setting) treats every failure as unknown.
     """
-    limit_lock_waits()
-    now = timezone.now()
-    locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
-    if locked.state not in {State.SENDING, State.UNKNOWN, State.CLOSING}:
-        return locked.state == State.CLOSED and locked.outcome in {Outcome.REFUSED, Outcome.NEVER_MADE}
-    if classify and never_made(attempt=locked, failure=failure, now=now):
+    with checkout_tx(attempt.shop_id):
+        now = timezone.now()
+        locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
+        if locked.state not in {State.SENDING, State.UNKNOWN, State.CLOSING}:
+            return locked.state == State.CLOSED and locked.outcome in {Outcome.REFUSED, Outcome.NEVER_MADE}
+        if classify and never_made(attempt=locked, failure=failure, now=now):
+            give_back_within(
+                attempt=locked,
+                outcome=Outcome.NEVER_MADE,
+                order_to=Order.Status.CANCELED,
+                now=now,
+                reason="Stripe made no session",
+                acting=SETTLEMENT,
+            )
+            return True
+        if classify and failure.verdict is Verdict.REFUSED:
+            locked.refusals += 1
+            if locked.refusals == locked.sends:
+                locked.save(update_fields=["refusals"])
+                give_back_within(
+                    attempt=locked,
+                    outcome=Outcome.REFUSED,
+                    order_to=Order.Status.FAILED,
+                    now=now,
+                    reason=f"Stripe refused: {failure.code or failure.kind}"[:200],
+                    acting=SETTLEMENT,
+                )
+                HOLDS_ORPHANED.labels(shop_id=locked.shop_id).inc()
+                return True
+        if locked.state == State.SENDING:
+            locked.state = State.UNKNOWN
+        locked.lease_until = None
+        locked.save(update_fields=["state", "refusals", "lease_until"])
+        return False
+
+
+def end_by_clock(*, attempt: CheckoutAttempt, now: datetime) -> bool:
+    """Ends an attempt whose session nobody was ever shown, once that session can't be payable any more."""
+    if now < attempt.session_expires_at + CLOCK_MARGIN:
+        return False
+    with checkout_tx(attempt.shop_id):
+        locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
+        shown = locked.url_answered or locked.session_id is not None
+        if locked.state in {State.OPEN, State.CLOSED} or shown:
+            return False
         give_back_within(
             attempt=locked,
             outcome=Outcome.NEVER_MADE,
             order_to=Order.Status.CANCELED,
             now=now,
-            reason="Stripe made no session",
+            reason="Outcome unknown until its time was up",
             acting=SETTLEMENT,
         )
         return True
-    if classify and failure.verdict is Verdict.REFUSED:
-        locked.refusals += 1
-        if locked.refusals == locked.sends:
-            locked.save(update_fields=["refusals"])
-            give_back_within(
-                attempt=locked,
-                outcome=Outcome.REFUSED,
-                order_to=Order.Status.FAILED,
-                now=now,
-                reason=f"Stripe refused: {failure.code or failure.kind}"[:200],
-                acting=SETTLEMENT,
-            )
-            HOLDS_ORPHANED.labels(shop_id=locked.shop_id).inc()
-            return True
-    if locked.state == State.SENDING:
-        locked.state = State.UNKNOWN
-    locked.lease_until = None
-    locked.save(update_fields=["state", "refusals", "lease_until"])
-    return False
 
 
-@transaction.atomic(durable=True)
-def end_by_clock(*, attempt: CheckoutAttempt, now: datetime) -> bool:
-    """Ends an attempt whose session nobody was ever shown, once that session can't be payable any more."""
-    if now < attempt.session_expires_at + CLOCK_MARGIN:
-        return False
-    limit_lock_waits()
-    locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
-    shown = locked.url_answered or locked.session_id is not None
-    if locked.state in {State.OPEN, State.CLOSED} or shown:
-        return False
-    give_back_within(
-        attempt=locked,
-        outcome=Outcome.NEVER_MADE,
-        order_to=Order.Status.CANCELED,
-        now=now,
-        reason="Outcome unknown until its time was up",
-        acting=SETTLEMENT,
-    )
-    return True
+def mark_closing(
+    *, shop_id: str, attempt_id: UUID, reason: str, acting: Actor, overdue_at: datetime | None = None
+) -> CheckoutAttempt:
+    """First step of every supersede, cancel and reap: from here on no address is answered. A repeat changes nothing.
 
-
-@transaction.atomic(durable=True)
-def mark_closing(*, shop_id: str, attempt_id: UUID, reason: str, acting: Actor) -> CheckoutAttempt:
-    """First step of every supersede, cancel and reap: from here on no address is answered. A repeat changes nothing."""
-    limit_lock_waits()
-    attempt = attempt_for_update(shop_id=shop_id, attempt_id=attempt_id)
-    if attempt.state in {State.SENDING, State.UNKNOWN, State.OPEN}:
-        attempt.state, attempt.closing_reason = State.CLOSING, reason[:200]
-        attempt.save(update_fields=["state", "closing_reason"])
-        if acting.kind not in {"system", CUSTOMER.kind}:
-            record_audit(
-                shop_id=shop_id,
-                acting=acting,
-                action="checkout.cancel",
-                object_type="checkout_attempt",
-                object_id=attempt.pk,
-                reason=reason,
-            )
+    With `overdue_at`, only if its hold is still active and overdue then: staff may have extended it meanwhile.
+    Raises InventoryBusy.
+    """
+    with checkout_tx(shop_id):
+        attempt = attempt_for_update(shop_id=shop_id, attempt_id=attempt_id)
+        if overdue_at is not None and not Hold.objects.overdue(overdue_at).filter(attempt=attempt).exists():
+            return attempt
+        if attempt.state in {State.SENDING, State.UNKNOWN, State.OPEN}:
+            close_door_within(attempt=attempt, reason=reason)
+            if acting.kind not in {"system", CUSTOMER.kind}:
+                record_audit(
+                    shop_id=shop_id,
+                    acting=acting,
+                    action="checkout.cancel",
+                    object_type="checkout_attempt",
+                    object_id=attempt.pk,
+                    reason=reason,
+                )
     return attempt
+
+
+def close_door_within(*, attempt: CheckoutAttempt, reason: str) -> None:
+    """Marks a locked, unfinished attempt as closing."""
+    attempt.state, attempt.closing_reason = State.CLOSING, reason[:200]
+    attempt.save(update_fields=["state", "closing_reason"])
 
 
 def give_back_within(

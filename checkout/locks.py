@@ -5,20 +5,26 @@ Lock order everywhere: attempt, order, coupon, hold, stock (advisory, then rows 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from checkout.models import CheckoutAttempt
+from inventory.holds import busy_on_lock_timeout
 
 # Milliseconds. Settlement may queue behind a sale of a hot product; longer than that is busy, and the sweep retries.
 LOCK_TIMEOUT_MS = 2000
 
 
-def limit_lock_waits() -> None:
-    """First statement of every transaction here that may wait for a lock. One statement."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_MS}ms"])
+@contextmanager
+def checkout_tx(shop_id: str) -> Iterator[None]:
+    """A durable transaction of the checkout that waits for locks only so long. Raises InventoryBusy, rolled back."""
+    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_MS}ms"])
+        yield
 
 
 def attempt_for_update(*, shop_id: str, attempt_id: UUID) -> CheckoutAttempt:

@@ -22,7 +22,7 @@ class AttemptQuerySet(models.QuerySet["CheckoutAttempt"]):
 
 
 class CheckoutAttempt(models.Model):
-    """`sending → open | unknown → closing → closed`. Explored exhaustively in tests/checkout/attempt_model.py.
+    """`sending → open | unknown → closing → closed`. Explored exhaustively in tests/checkout/attempt_model/.
 
     `sends` is committed before every request that may create the session; `refusals` counts those that Stripe refused
     definitively. Only when the two are equal is it known that no session exists.
@@ -66,7 +66,9 @@ class CheckoutAttempt(models.Model):
     url_answered = models.BooleanField(default=False)
     changes = models.JSONField(default=list, help_text="What drifted, as answered to the customer.")
     closing_reason = models.CharField(max_length=200, blank=True, default="")
-    checked_at = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True, help_text="When a worker last asked Stripe.")
+    # Of its own: a customer who polls must not keep the workers away.
+    polled_at = models.DateTimeField(null=True, blank=True, help_text="When a poll last asked Stripe.")
     request_id = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -104,6 +106,8 @@ class CheckoutAttempt(models.Model):
                 fields=["lease_until"],
                 condition=Q(state__in=["sending", "unknown", "closing"]),
             ),
+            # reader: the resolver, for open sessions whose end nobody announced
+            models.Index(name="attempt_open_by_expiry", fields=["session_expires_at"], condition=Q(state="open")),
             models.Index(name="attempt_by_cart", fields=["shop", "cart", "cart_generation"]),  # reader: claim
             models.Index(name="attempt_by_key", fields=["shop", "client_key"]),  # reader: claim
             models.Index(name="attempt_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list

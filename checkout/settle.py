@@ -5,7 +5,7 @@ Stripe is asked first, outside any transaction; then one transaction applies a c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,13 +16,14 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from checkout.attempts import close_within, give_back_within, mark_closing
+from checkout.attempts import close_door_within, close_within, give_back_within
+from checkout.claims import rivals_within
 from checkout.errors import SessionUnknown
-from checkout.locks import attempt_for_update, limit_lock_waits
+from checkout.locks import attempt_for_update, checkout_tx
 from checkout.models import CheckoutAttempt
 from commerce.cart.carts import empty_bought_within, restore_lines_within
 from commerce.cart.lines import BoughtLine
-from commerce.gateway.client import access_of, expire_session, read_session
+from commerce.gateway.client import StripeAccess, access_for_account, access_of, expire_session, read_session
 from commerce.gateway.failures import StripeFailure
 from commerce.gateway.sessions import SessionFacts
 from commerce.ledger.journal import post_capture_within
@@ -30,7 +31,7 @@ from commerce.models import Order
 from commerce.orders.locks import order_for_update
 from commerce.orders.orders import advance_order_within, charged_fields
 from inventory.errors import InsufficientStock, InventoryBusy
-from inventory.holds import Line, busy_on_lock_timeout, finish_holds_within
+from inventory.holds import Line, finish_holds_within
 from inventory.models import Hold
 from inventory.stock import take_stock_within
 from tenants.audit import SETTLEMENT, record_audit
@@ -63,14 +64,15 @@ class Settlement:
 
 
 def judge_session(session: SessionFacts) -> SessionVerdict:
-    """The closed table's left side. What isn't listed is processing: the hold stays until Stripe says more.
+    """The closed table's left side. A status that isn't listed changes nothing; a payment that isn't is in progress.
 
-    Source: Stripe, "Fulfill orders" and the Checkout Session object. `requires_capture` belongs here too: a flow that
-    authorises only must say so, and none does yet.
+    Source: Stripe, "Fulfill orders" and the Checkout Session object. `requires_capture` is in progress too: a flow that
+    authorises only must say so, and none does yet. An expired session with a succeeded payment is not documented, but
+    possible with 3-D Secure: money counts.
     """
-    if session.status == "open":
+    if session.status not in {"complete", "expired"}:
         return SessionVerdict.OPEN
-    if session.payment_status in {"paid", "no_payment_required"}:
+    if session.payment_status in {"paid", "no_payment_required"} or session.intent_status == "succeeded":
         return SessionVerdict.PAID
     if session.status == "expired":
         return SessionVerdict.EXPIRED
@@ -79,20 +81,25 @@ def judge_session(session: SessionFacts) -> SessionVerdict:
     return SessionVerdict.PROCESSING
 
 
-def settle_session(*, shop: ShopContext, session_id: str) -> Settlement:
+def settle_session(*, shop: ShopContext, session_id: str, account: str = "") -> Settlement:
     """Brings attempt, order, hold, stock, cart and journal to what Stripe says of the session. Any number of times.
 
+    `account` is the Stripe account that spoke of a session we may not have recorded yet; a recorded one knows its own.
     Raises StripeFailure when Stripe can't be read, SessionUnknown when no attempt of this shop stands behind the
     session, InventoryBusy when locks are taken for too long; nothing is written then.
     """
-    access = access_of(shop)
+    recorded = CheckoutAttempt.objects.for_shop(shop.shop_id).filter(session_id=session_id).first()
+    access = access_for_account(
+        shop, (recorded and recorded.stripe_account) or account or access_of(shop).scope.account
+    )
     session = read_session(access, session_id)  # no tx
     verdict = judge_session(session)
-    attempt_id = attempt_behind(shop_id=shop.shop_id, account=access.scope.account, session=session)
-    with busy_on_lock_timeout(shop_id=shop.shop_id), transaction.atomic(durable=True):
-        limit_lock_waits()
+    attempt_id = recorded.pk if recorded else attempt_behind(shop=shop, access=access, session=session)
+    ended: list[CheckoutAttempt] = []
+    with checkout_tx(shop.shop_id):
         now = timezone.now()
         attempt = attempt_for_update(shop_id=shop.shop_id, attempt_id=attempt_id)
+        rivals = rivals_within(attempt=attempt) if verdict is SessionVerdict.PAID else []
         order = order_for_update(shop_id=shop.shop_id, order_id=attempt.order_id)
         attempt.session_id = session.id
         record_ownership(
@@ -105,51 +112,54 @@ def settle_session(*, shop: ShopContext, session_id: str) -> Settlement:
             ],
             source="settle",
         )
-        EFFECTS[verdict](attempt, order, session, now)
+        if EFFECTS[verdict](attempt, order, session, now):
+            ended = end_rivals_within(rivals)
     log.info("session_settled", session_id=session.id, verdict=verdict.value, order_status=order.status)
-    if verdict is SessionVerdict.PAID:
-        _end_rivals(shop=shop, paid=attempt)
+    for rival in ended:
+        _make_unpayable(shop, rival)
     return Settlement(session, attempt.pk, order.pk, order.status, verdict)
 
 
-def _end_rivals(*, shop: ShopContext, paid: CheckoutAttempt) -> None:
-    """A payment may land after its session expired and another was opened: that other one of the cart must end too."""
-    if paid.cart_id is None:
-        return
-    for rival in CheckoutAttempt.objects.for_shop(shop.shop_id).unfinished().filter(cart_id=paid.cart_id):
-        mark_closing(shop_id=shop.shop_id, attempt_id=rival.pk, reason="Another session was paid", acting=SETTLEMENT)
-        if rival.session_id is None:
-            continue  # the resolver learns its session first
-        try:
-            expire_session(access_of(shop), rival.session_id)
-            settle_session(shop=shop, session_id=rival.session_id)
-        except (StripeFailure, InventoryBusy) as failure:
-            log.warning("rival_left_to_resolver", attempt_id=str(rival.pk), error=str(failure))
-
-
-def attempt_behind(*, shop_id: str, account: str, session: SessionFacts) -> UUID:
-    """The attempt that made the session: by its recorded id, else by the reference that the session carries, which is
-    there before our own record is. Raises SessionUnknown.
+def end_rivals_within(rivals: Sequence[CheckoutAttempt]) -> list[CheckoutAttempt]:
+    """Closes the doors of what would sell the same cart again: a payment landed after its session had expired and
+    another had been opened. Returned are those with a session to expire; the resolver learns the others' first.
     """
-    attempts = CheckoutAttempt.objects.for_shop(shop_id).filter(stripe_account=account)
-    found = attempts.filter(session_id=session.id).values_list("pk", flat=True).first()
-    if found is None and session.metadata.get("shop_id") == shop_id:
+    for rival in rivals:
+        if rival.state != CheckoutAttempt.State.CLOSING:
+            close_door_within(attempt=rival, reason="Another session was paid")
+    return [rival for rival in rivals if rival.session_id is not None]
+
+
+def _make_unpayable(shop: ShopContext, rival: CheckoutAttempt) -> None:
+    """Right after the commit, because every second it stays payable may charge the customer twice. No tx around it."""
+    try:
+        expire_session(access_for_account(shop, rival.stripe_account), str(rival.session_id))
+        settle_session(shop=shop, session_id=str(rival.session_id))
+    except (StripeFailure, InventoryBusy) as failure:
+        log.warning("rival_left_to_resolver", attempt_id=str(rival.pk), error=str(failure))
+
+
+def attempt_behind(*, shop: ShopContext, access: StripeAccess, session: SessionFacts) -> UUID:
+    """The attempt that made a session which isn't recorded yet, by the reference in it. Raises SessionUnknown."""
+    if session.metadata.get("shop_id") == shop.shop_id:
+        attempts = CheckoutAttempt.objects.for_shop(shop.shop_id).filter(stripe_account=access.scope.account)
         with suppress(ValueError):
             made = attempts.filter(pk=UUID(session.reference), session_id__isnull=True)
-            found = made.values_list("pk", flat=True).first()
-    if found is None:
-        raise SessionUnknown(f"No checkout of {shop_id} stands behind session {session.id}.")
-    return found
+            if (found := made.values_list("pk", flat=True).first()) is not None:
+                return found
+    raise SessionUnknown(f"No checkout of {shop.shop_id} stands behind session {session.id}.")
 
 
 # ---------------------------------------------------------------- the table's right side, in lock order
-def _nothing(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> None:
+# Each answers whether the cart's lines have just become this order's, so that nothing else may sell them.
+def _nothing(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> bool:
     """An open session is left alone: whoever wants its end expires it first, then settles again."""
+    return False
 
 
-def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> None:
+def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> bool:
     if order.status in {Order.Status.CONFIRMED, Order.Status.REVIEW, Order.Status.REFUNDED}:
-        return
+        return False
     was_processing = order.status == Order.Status.PROCESSING
     fields = charged_fields(order=order, session=session)
     allocated = _allocate(attempt, order, now)
@@ -171,26 +181,25 @@ def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: da
         object_id=order.pk,
         data={"session": session.id, "amount": session.total, "currency": session.currency},
     )
+    return not was_processing
 
 
-def _processing(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> None:
+def _processing(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> bool:
     """The customer is done, the money is not: lines leave the cart for the order, the hold stays, for days maybe."""
     if order.status != Order.Status.PENDING:
-        return
+        return False
     close_within(attempt=attempt, outcome=Outcome.COMPLETED, now=now)
-    advance_order_within(
-        order=order, to=Order.Status.PROCESSING, now=now, **charged_fields(order=order, session=session)
-    )
+    fields = charged_fields(order=order, session=session)
+    advance_order_within(order=order, to=Order.Status.PROCESSING, now=now, **fields)
     _empty_cart(attempt, order)
+    return False
 
 
-def _payment_failed(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> None:
+def _payment_failed(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> bool:
     """A delayed payment failed: stock goes back, and the lines return to the cart as a new generation."""
     if order.status not in {Order.Status.PENDING, Order.Status.PROCESSING}:
-        return
-    if order.status == Order.Status.PENDING:
-        # Nobody saw it processing: leave and come back, so that the cart has a generation no attempt has completed.
-        _processing(attempt, order, session, now)
+        return False
+    left_the_cart = order.status == Order.Status.PROCESSING
     give_back_within(
         attempt=attempt,
         outcome=Outcome.COMPLETED,
@@ -200,13 +209,17 @@ def _payment_failed(attempt: CheckoutAttempt, order: Order, session: SessionFact
         acting=SETTLEMENT,
     )
     order.refresh_from_db(fields=["status"])
+    if not left_the_cart:
+        # Nobody saw it processing: out and back in, so that the cart has a generation no attempt has completed.
+        _empty_cart(attempt, order)
     if attempt.cart_id is not None:
         restore_lines_within(shop_id=order.shop_id, cart_id=attempt.cart_id, bought=_bought(order))
+    return False
 
 
-def _expired(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> None:
+def _expired(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: datetime) -> bool:
     if order.status != Order.Status.PENDING:
-        return
+        return False
     give_back_within(
         attempt=attempt,
         outcome=Outcome.EXPIRED,
@@ -216,9 +229,10 @@ def _expired(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now:
         acting=SETTLEMENT,
     )
     order.refresh_from_db(fields=["status"])
+    return False
 
 
-EFFECTS: dict[SessionVerdict, Callable[[CheckoutAttempt, Order, SessionFacts, datetime], None]] = {
+EFFECTS: dict[SessionVerdict, Callable[[CheckoutAttempt, Order, SessionFacts, datetime], bool]] = {
     SessionVerdict.OPEN: _nothing,
     SessionVerdict.PAID: _paid,
     SessionVerdict.PROCESSING: _processing,
@@ -252,7 +266,15 @@ def _bought(order: Order) -> list[BoughtLine]:
 
 
 def _empty_cart(attempt: CheckoutAttempt, order: Order) -> None:
+    """Takes the bought lines out of the cart, once per generation: two sessions of one generation may both be paid, and
+    the second must not take units that the customer has added since.
+    """
     if attempt.cart_id is None or attempt.cart_generation is None:
+        return
+    same = CheckoutAttempt.objects.for_shop(order.shop_id).filter(
+        cart_id=attempt.cart_id, cart_generation=attempt.cart_generation, outcome=Outcome.COMPLETED
+    )
+    if same.exclude(pk=attempt.pk).exists():
         return
     empty_bought_within(
         shop_id=order.shop_id, cart_id=attempt.cart_id, generation=attempt.cart_generation, bought=_bought(order)

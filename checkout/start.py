@@ -11,17 +11,14 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from checkout.attempts import (
-    LostTheClaim,
-    State,
-    claim_attempt,
+from checkout.attempts import LostTheClaim, claim_attempt, record_session, settle_failure
+from checkout.claims import (
     claim_of,
     completed_attempt,
+    newest_attempt,
     open_attempts,
-    record_session,
     refuse_other_request_under_key,
     same_intent,
-    settle_failure,
 )
 from checkout.closing import close_checkout, expire_and_settle, resend
 from checkout.contracts import Amounts, CheckoutAnswer, StartCheckout, WantedLine
@@ -32,7 +29,7 @@ from checkout.models import CheckoutAttempt
 from checkout.repricing import Quote, reprice
 from checkout.settle import SessionVerdict, judge_session, settle_session
 from commerce.cart.carts import cart_snapshot
-from commerce.gateway.client import access_of, create_session, read_session
+from commerce.gateway.client import access_for_account, create_session, read_session
 from commerce.gateway.failures import StripeFailure
 from commerce.gateway.sessions import SessionFacts
 from commerce.models import Order
@@ -44,6 +41,7 @@ from tenants.context import ShopContext
 from tenants.errors import InvalidRequest
 
 log = structlog.get_logger(__name__)
+State = CheckoutAttempt.State
 
 # Seconds a repeat waits for its twin's answer before it tells the customer to repeat, and between its looks.
 PATIENCE = 10.0
@@ -65,14 +63,14 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
     AmountTooSmall, PriceChanged, InsufficientStock, InventoryBusy, ClientKeyConflict, PaymentRejected, PaymentUnknown.
     """
     began = time.monotonic()
-    refuse_other_request_under_key(shop_id=shop.shop_id, command=command)
     freed = False
     while time.monotonic() - began < PATIENCE:
+        refuse_other_request_under_key(shop_id=shop.shop_id, command=command)
         wanted = read_wanted(shop=shop, command=command)
         if not wanted.lines:
             return answer_bought(shop=shop, command=command)
         quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
-        turn = replay_or_supersede(shop=shop, command=command, quote=quote)  # asks Stripe, no tx
+        turn = replay_or_supersede(shop=shop, command=command, wanted=wanted, quote=quote)  # asks Stripe, no tx
         if turn.answer is not None:
             return turn.answer
         if turn.look_again:
@@ -159,7 +157,7 @@ class Turn:
 LOOK_AGAIN = Turn(look_again=True)
 
 
-def replay_or_supersede(*, shop: ShopContext, command: StartCheckout, quote: Quote) -> Turn:
+def replay_or_supersede(*, shop: ShopContext, command: StartCheckout, wanted: Wanted, quote: Quote) -> Turn:
     """Answers a repeat with what it repeats, ends what the cart has moved away from, or finds the slot free."""
     claim = claim_of(command, quote.generation)
     attempts = open_attempts(shop_id=shop.shop_id, claim=claim)
@@ -168,6 +166,11 @@ def replay_or_supersede(*, shop: ShopContext, command: StartCheckout, quote: Quo
             return replay(shop=shop, attempt=attempt)
         if (attempt.cart_generation or 0) > (quote.generation or 0):
             return LOOK_AGAIN  # the cart has moved on since it was read
+        if attempt.cart_generation == quote.generation:
+            # The same cart, priced otherwise: perhaps by us, a moment too early.
+            quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
+            if same_intent(shop=shop, attempt=attempt, command=command, quote=quote):
+                return LOOK_AGAIN
         close_checkout(shop=shop, attempt_id=attempt.pk, reason="Superseded by a newer checkout", acting=CUSTOMER)
         return LOOK_AGAIN
     bought = completed_attempt(shop_id=shop.shop_id, claim=claim)
@@ -188,7 +191,7 @@ def replay(*, shop: ShopContext, attempt: CheckoutAttempt) -> Turn:
     if attempt.state != State.OPEN or attempt.session_id is None:
         return LOOK_AGAIN
     try:
-        session = read_session(access_of(shop), attempt.session_id)
+        session = read_session(access_for_account(shop, attempt.stripe_account), attempt.session_id)
         if judge_session(session) is SessionVerdict.OPEN:
             return Turn(answer=answer_open(attempt=attempt, session=session, created=False))
         settle_session(shop=shop, session_id=session.id)
@@ -202,7 +205,7 @@ def open_session(*, shop: ShopContext, attempt: CheckoutAttempt) -> SessionFacts
 
     Raises PaymentRejected, hold given back, when Stripe refused; PaymentUnknown, hold kept, when it didn't say.
     """
-    access = access_of(shop)
+    access = access_for_account(shop, attempt.stripe_account)
     try:
         session = create_session(access, params=attempt.stripe_params, key=attempt.stripe_key)  # no tx
     except StripeFailure as failure:
@@ -212,14 +215,15 @@ def open_session(*, shop: ShopContext, attempt: CheckoutAttempt) -> SessionFacts
         raise PaymentUnknown from failure
     if record_session(attempt=attempt, session=session, livemode=access.scope.livemode):  # tx 2
         return session
-    expire_and_settle(shop=shop, session_id=session.id)
+    expire_and_settle(shop=shop, session_id=session.id, account=attempt.stripe_account)
     return None
 
 
 def answer_bought(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnswer:
     """Nothing left to buy: a repost after payment gets its order; a cart that was always empty is refused."""
-    bought = completed_attempt(shop_id=shop.shop_id, claim=claim_of(command, None), any_generation=True)
-    if bought is None:
+    bought = newest_attempt(shop_id=shop.shop_id, claim=claim_of(command, None))
+    completed = bought is not None and bought.outcome == CheckoutAttempt.Outcome.COMPLETED
+    if bought is None or not completed or bought.order.status == Order.Status.FAILED:
         raise InvalidRequest("The cart is empty.", {"cart": ["The cart is empty."]})
     return answer_finished(attempt=bought)
 

@@ -70,7 +70,7 @@ class SessionSummary:
 def order_status(*, shop: ShopContext, session_id: str) -> OrderStatus:
     """The order behind a session. Settles it by the webhook's own verb when its event is late. Raises NotFound."""
     attempt = _attempt(shop, session_id)
-    asked_before = attempt.checked_at is not None
+    asked_before = attempt.polled_at is not None
     if attempt.order.status in UNSETTLED and _may_ask_stripe(attempt, now=timezone.now()):
         try:
             settle_session(shop=shop, session_id=session_id)
@@ -123,6 +123,6 @@ def _attempt(shop: ShopContext, session_id: str) -> CheckoutAttempt:
 
 def _may_ask_stripe(attempt: CheckoutAttempt, *, now: datetime) -> bool:
     """One caller at a time, at most every few seconds; the first look only starts the clock."""
-    due = Q(checked_at__isnull=True) | Q(checked_at__lte=now - ASK_STRIPE_AFTER)
-    claimed = CheckoutAttempt.objects.filter(due, pk=attempt.pk, shop_id=attempt.shop_id).update(checked_at=now)
-    return bool(claimed) and attempt.checked_at is not None
+    due = Q(polled_at__isnull=True) | Q(polled_at__lte=now - ASK_STRIPE_AFTER)
+    claimed = CheckoutAttempt.objects.filter(due, pk=attempt.pk, shop_id=attempt.shop_id).update(polled_at=now)
+    return bool(claimed) and attempt.polled_at is not None

@@ -14,10 +14,11 @@ from webhooks.errors import SignatureRefused
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What every event carries, and its object as it was when the event was made."""
+    """What every event carries, and its object as it was when the event was made. `account` is the verified one."""
 
     event_id: str
     type: str
+    account: str
     livemode: bool
     api_version: str
     created_at: datetime
@@ -29,8 +30,8 @@ class Envelope:
         return str(self.object.get("id") or "")
 
 
-def read_envelope(body: bytes) -> Envelope:
-    """The event in a verified body. Raises SignatureRefused when it isn't a snapshot event."""
+def read_envelope(body: bytes, *, account: str) -> Envelope:
+    """The event in a body that a secret of `account` verified. Raises SignatureRefused for anything but a snapshot."""
     try:
         payload = storable(json.loads(body))
         event_object = payload["data"]["object"]
@@ -39,6 +40,7 @@ def read_envelope(body: bytes) -> Envelope:
         return Envelope(
             event_id=_text(payload["id"], 255),
             type=_text(payload["type"], 80),
+            account=account,
             livemode=payload["livemode"],
             api_version=str(payload.get("api_version") or "")[:40],
             created_at=datetime.fromtimestamp(int(payload["created"]), UTC),

@@ -112,6 +112,7 @@ def _envelope(event: StripeEvent) -> Envelope:
     return Envelope(
         event_id=event.event_id,
         type=event.type,
+        account=event.account,
         livemode=event.livemode,
         api_version=event.api_version,
         created_at=event.created_at,

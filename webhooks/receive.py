@@ -48,7 +48,7 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
     if scope is None:
         SIGNATURE_REFUSED.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
         raise SignatureRefused("The signature is missing or wrong.")
-    envelope = read_envelope(body)
+    envelope = read_envelope(body, account=scope.account)
     event, delivery = store(
         scope=scope,
         envelope=envelope,

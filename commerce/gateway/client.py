@@ -5,7 +5,9 @@ The only folder that imports `stripe`. Retries are off: the count of sends behin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -40,13 +42,17 @@ class StripeAccess:
 
 
 def access_of(shop: ShopContext) -> StripeAccess:
-    """The account that the shop's money goes through: its connected account, else the platform's."""
-    connected = shop.policy.stripe_connected_account
+    """The account that the shop's money goes through now: its connected account, else the platform's."""
+    return access_for_account(shop, shop.policy.stripe_connected_account or settings.STRIPE_ACCOUNT)
+
+
+def access_for_account(shop: ShopContext, account: str) -> StripeAccess:
+    """The shop's way to the account that an object was made in, which may not be the one it uses now."""
     return StripeAccess(
-        scope=StripeScope(livemode=is_live(settings.STRIPE_SECRET_KEY), account=connected or settings.STRIPE_ACCOUNT),
+        scope=StripeScope(livemode=is_live(settings.STRIPE_SECRET_KEY), account=account),
         shop_id=shop.shop_id,
         secret_key=settings.STRIPE_SECRET_KEY,
-        connected=connected,
+        connected="" if account == settings.STRIPE_ACCOUNT else account,
     )
 
 
@@ -55,14 +61,27 @@ def is_live(secret_key: str) -> bool:
     return secret_key.startswith(("sk_live_", "rk_live_"))
 
 
+_patience: ContextVar[float | None] = ContextVar("holdfast_stripe_patience", default=None)
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Calls in this block wait for an answer no longer than so many seconds: somebody is waiting for a side matter."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 @lru_cache(maxsize=64)
-def _client(secret_key: str) -> stripe.StripeClient:
+def _client(secret_key: str, read_timeout: float) -> stripe.StripeClient:
     return stripe.StripeClient(
         secret_key,
         stripe_version=settings.STRIPE_API_VERSION,
         base_addresses={"api": settings.STRIPE_API_BASE},
         max_network_retries=0,
-        http_client=stripe.RequestsClient(timeout=(settings.STRIPE_CONNECT_TIMEOUT, settings.STRIPE_READ_TIMEOUT)),
+        http_client=stripe.RequestsClient(timeout=(min(settings.STRIPE_CONNECT_TIMEOUT, read_timeout), read_timeout)),
     )
 
 
@@ -71,7 +90,7 @@ def _call(access: StripeAccess, operation: str, send: Callable[[stripe.StripeCli
     with transaction.atomic(durable=True):
         pass
     try:
-        return send(_client(access.secret_key))
+        return send(_client(access.secret_key, _patience.get() or settings.STRIPE_READ_TIMEOUT))
     except Exception as error:
         failure = classify(error)
         STRIPE_ERRORS.labels(shop_id=access.shop_id, verdict=failure.verdict.value).inc()

@@ -99,6 +99,8 @@ class Order(models.Model):
                 name="order_by_status", fields=["shop", "status", "-created_at"]
             ),  # reader: desk and dashboard
             models.Index(name="order_by_email", fields=["shop", "email"]),  # reader: admin search
+            # reader: the resolver, for delayed payments
+            models.Index(name="order_processing", fields=["created_at"], condition=Q(status="processing")),
             models.Index(name="order_by_intent", fields=["payment_intent_id"]),  # reader: admin search, events
             # reader: the desk's "needs attention"
             models.Index(

@@ -200,7 +200,7 @@ def test_a_free_order_needs_no_payment(trade: Trade, standin: StandIn) -> None:
     session_id = buyer.checkout().json()["sessionId"]
     standin.pay(session_id)
     buyer.status(session_id)
-    CheckoutAttempt.objects.update(checked_at=timezone.now() - timedelta(seconds=5))
+    CheckoutAttempt.objects.update(polled_at=timezone.now() - timedelta(seconds=5))
     assert buyer.status(session_id)["status"] == "confirmed"
     assert trade.facts()["captured"] == 0
 

@@ -66,6 +66,9 @@ def overdue() -> None:
         ("complete", "unpaid", "canceled", SessionVerdict.PAYMENT_FAILED),
         ("expired", "unpaid", "", SessionVerdict.EXPIRED),
         ("expired", "paid", "succeeded", SessionVerdict.PAID),
+        ("expired", "unpaid", "succeeded", SessionVerdict.PAID),
+        ("something_new", "unpaid", "", SessionVerdict.OPEN),
+        ("something_new", "paid", "", SessionVerdict.OPEN),
     ],
 )
 def test_the_closed_table(status: str, payment_status: str, intent_status: str, verdict: SessionVerdict) -> None:
