@@ -155,6 +155,7 @@ def _state_after(attempt: CheckoutAttempt) -> str:
 # ---------------------------------------------------------------- attempts
 @admin.register(CheckoutAttempt)
 class CheckoutAttemptAdmin(KeySearch[CheckoutAttempt], ReadOnlyAdmin[CheckoutAttempt]):
+    shop_path = "shop"
     list_display = (
         "short_id", "shop_name", "state_badge", "outcome_badge", "order_link", "total", "age", "tries",
         "closing_reason",

@@ -11,12 +11,10 @@ from uuid_utils.compat import uuid7
 from commerce.models import Cart, Order
 from inventory.models import Hold
 from tenants.models import Shop
+from tenants.scoping import ShopQuerySet
 
 
-class AttemptQuerySet(models.QuerySet["CheckoutAttempt"]):
-    def for_shop(self, shop_id: str) -> Self:
-        return self.filter(shop_id=shop_id)
-
+class AttemptQuerySet(ShopQuerySet["CheckoutAttempt"]):
     def unfinished(self) -> Self:
         return self.exclude(state=CheckoutAttempt.State.CLOSED)
 

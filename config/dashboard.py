@@ -24,6 +24,7 @@ from commerce.money import format_minor
 from inventory.models import Hold, InventoryRun, StockRow
 from tenants.display import Tone, duration, list_url
 from tenants.models import Shop
+from tenants.staff import StaffScope, staff_scope
 from webhooks.models import StripeEvent
 
 SOLD = (Order.Status.CONFIRMED, Order.Status.REFUNDED)
@@ -48,12 +49,15 @@ class Number:
 def context(request: HttpRequest, base: dict[str, Any]) -> dict[str, Any]:
     """UNFOLD's DASHBOARD_CALLBACK."""
     now = timezone.now()
-    return base | summary(now=now) | {"as_of": now, "title": "Dashboard"}
+    return base | summary(now=now, scope=staff_scope(request.user)) | {"as_of": now, "title": "Dashboard"}
 
 
-def summary(*, now: datetime) -> dict[str, Any]:
-    """`cards` for all shops together, `shops` as rows of the same figures, `chart` as the chart component's JSON."""
-    shops = list(Shop.objects.only("id", "name"))
+def summary(*, now: datetime, scope: StaffScope) -> dict[str, Any]:
+    """`cards` for all shops together, `shops` as rows of the same figures, `chart` as the chart component's JSON.
+
+    All of it about the shops of `scope`; what is no shop's, such as the reaper, is for platform staff.
+    """
+    shops = list(scope.rows(Shop.objects.only("id", "name"), "pk"))
     ids = [shop.pk for shop in shops]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     since = {"created_at__gte": midnight.isoformat()}
@@ -61,8 +65,8 @@ def summary(*, now: datetime) -> dict[str, Any]:
     holds = _holds(ids, now)
     ended = _ended(ids, now)
     review = _per_shop(Order.objects.filter(shop_id__in=ids, status=Order.Status.REVIEW))
-    dead = _per_shop(StripeEvent.objects.filter(status=StripeEvent.Status.DEAD))
-    low = _low_stock()
+    dead = _per_shop(scope.rows(StripeEvent.objects.filter(status=StripeEvent.Status.DEAD), "shop"))
+    low = _low_stock(scope)
     rows = [
         {
             "shop": Number(shop.name, shop.pk, list_url(Shop, urlencode({"id__exact": shop.pk}))),
@@ -71,10 +75,11 @@ def summary(*, now: datetime) -> dict[str, Any]:
         for shop in shops
     ]
     everything = [*ids, None]
+    cards = [*_numbers(everything, orders, holds, ended, review, dead, low, since), _unknown(scope)]
     return {
-        "cards": [*_numbers(everything, orders, holds, ended, review, dead, low, since), _unknown(), _reaper(now)],
+        "cards": [*cards, _reaper(now)] if scope.is_platform else cards,
         "shops": rows,
-        "chart": _chart(now),
+        "chart": _chart(now, ids),
     }
 
 
@@ -186,10 +191,10 @@ def _per_shop(rows: Any) -> dict[Any, int]:
     return dict(rows.values_list("shop_id").annotate(count=Count("pk")).order_by())
 
 
-def _low_stock() -> dict[Any, tuple[int, int]]:
+def _low_stock(scope: StaffScope) -> dict[Any, tuple[int, int]]:
     """Owner → rows that run low, rows that are sold out. Pools, which are no one shop's, don't count towards one."""
     rows = (
-        StockRow.objects.filter(available__lte=F("low_stock_threshold"))
+        scope.rows(StockRow.objects.filter(available__lte=F("low_stock_threshold")), "owner__shop")
         .values_list("owner_id")
         .annotate(few=Count("pk", filter=Q(available__gt=0)), none=Count("pk", filter=Q(available__lte=0)))
         .order_by()
@@ -197,8 +202,8 @@ def _low_stock() -> dict[Any, tuple[int, int]]:
     return {owner_id: (few, none) for owner_id, few, none in rows}
 
 
-def _unknown() -> Number:
-    count = CheckoutAttempt.objects.filter(state=CheckoutAttempt.State.UNKNOWN).count()
+def _unknown(scope: StaffScope) -> Number:
+    count = scope.rows(CheckoutAttempt.objects.filter(state=CheckoutAttempt.State.UNKNOWN), "shop").count()
     return _count("Checkouts in doubt", count, _link(CheckoutAttempt, {"state__exact": "unknown"}), "warn")
 
 
@@ -212,13 +217,13 @@ def _reaper(now: datetime) -> Number:
     return Number("Reaper", f"{duration(max(0, seconds))} ago", url, "bad" if late else "good")
 
 
-def _chart(now: datetime) -> str:
+def _chart(now: datetime, ids: list[str]) -> str:
     """Orders per hour of the last day, sold and not, for unfold's bar chart."""
     hours = [(now - timedelta(hours=back)).replace(minute=0, second=0, microsecond=0) for back in range(23, -1, -1)]
     sold: dict[datetime, int] = defaultdict(int)
     other: dict[datetime, int] = defaultdict(int)
     rows = (
-        Order.objects.filter(shop_id__in=Shop.objects.values("pk"), created_at__gte=hours[0])
+        Order.objects.filter(shop_id__in=ids, created_at__gte=hours[0])
         .annotate(hour=TruncHour("created_at"))
         .values_list("hour", "status")
         .annotate(count=Count("pk"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
@@ -21,8 +23,10 @@ from tenants.backoffice import (
     shop_time,
     time_left,
 )
+from tenants.desk_scope import scope_of
 from tenants.display import Tone
-from tenants.models import AuditEntry, Host, Shop, ShopSettings, StripeObject
+from tenants.membership_desk import MembershipInline, record_memberships
+from tenants.models import AuditEntry, Host, Membership, Shop, ShopSettings, StripeObject
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -46,17 +50,33 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
 
 @admin.register(Shop)
 class ShopAdmin(ReasonedEditsAdmin[Shop]):
+    shop_path = "pk"
     audit_name = "shop"
     list_display = ("name", "id", "state", "kind", "currency", "created_at")
     list_filter = (("status", ChoicesDropdownFilter),)
     search_fields = ("id", "name")
     list_select_related = ("settings",)
     fields = ("id", "name", "status")
-    inlines = (ShopSettingsInline,)
+    inlines = (ShopSettingsInline, MembershipInline)
     empty_text = "No shop yet. Add one, then a host that leads to it."
 
     def audited_shop_id(self, row: Shop) -> str | None:
         return row.pk
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A new shop is nobody's yet, and therefore the platform's to make."""
+        return super().has_add_permission(request) and scope_of(request).is_platform
+
+    def _record(self, request: HttpRequest, row: Shop, form: Any, what: str, changes: dict[str, Any]) -> None:
+        """Memberships have entries of their own, which say whose."""
+        if what != "membership_changed":
+            super()._record(request, row, form, what, changes)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        for formset in formsets:
+            if formset.model is Membership:
+                record_memberships(request, formset, reason=form.cleaned_data["reason_for_change"])
 
     def get_readonly_fields(self, request: HttpRequest, obj: Shop | None = None) -> tuple[str, ...]:
         """The id is in Stripe's metadata, in every metric and every host rule: it never changes."""
@@ -77,6 +97,7 @@ class ShopAdmin(ReasonedEditsAdmin[Shop]):
 
 @admin.register(Host)
 class HostAdmin(ReasonedEditsAdmin[Host]):
+    shop_path = "shop"
     audit_name = "host"
     list_display = ("hostname", "role", "shop", "state", "expires", "updated_at")
     list_filter = (("role", ChoicesDropdownFilter), ("mode", ChoicesDropdownFilter), ("shop", RelatedDropdownFilter))
@@ -102,6 +123,7 @@ class HostAdmin(ReasonedEditsAdmin[Host]):
 
 @admin.register(StripeObject)
 class StripeObjectAdmin(ReadOnlyAdmin[StripeObject]):
+    shop_path = None
     list_display = ("object_id", "kind", "shop", "account", "livemode", "source", "created_at")
     list_filter = (("shop", RelatedDropdownFilter), "livemode")
     search_fields = ("object_id__exact",)
@@ -113,6 +135,7 @@ class StripeObjectAdmin(ReadOnlyAdmin[StripeObject]):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+    shop_path = "shop"
     list_display = ("when", "who", "action", "what", "shop", "reason", "request_id")
     list_filter = (
         ("shop", RelatedDropdownFilter),

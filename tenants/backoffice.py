@@ -19,14 +19,17 @@ from django.urls import URLPattern, path
 from unfold import admin as unfold_admin
 from unfold import forms as unfold_forms
 from unfold import widgets
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.contrib.filters import admin as unfold_filters
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.enums import ActionVariant
 
 from tenants import reasoned
 from tenants.audit import record_audit
+from tenants.desk_scope import ScopedAdmin, ScopedChoices, scope_of
 from tenants.display import EMPTY, badge, duration, link_to, list_url, money, shop_time, time_left
 from tenants.estimates import EstimatedPaginator
 from tenants.reasoned import Mandate, ReasonAction, Refused, staff_actor
+from tenants.scoping import path_to_shop
 
 __all__ = [
     "ChoicesDropdownFilter",
@@ -98,8 +101,23 @@ class ReasonForm(forms.Form):
         self.order_fields([name for name in self.fields if name != "reason"])
 
 
-class ModelAdmin(_ModelAdmin[M]):
-    """Lists that stay fast, nothing that deletes, and actions that ask for a reason."""
+class RelatedDropdownFilter(unfold_filters.RelatedDropdownFilter):
+    """Offers rows of one's own shops: the name of another shop is nobody else's business."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        scope = scope_of(request)
+        if scope.shop_ids is None:
+            return super().field_choices(field, request, model_admin)
+        path = path_to_shop(field.remote_field.model)
+        return field.get_choices(
+            include_blank=False,
+            ordering=self.field_admin_ordering(field, request, model_admin),
+            limit_choices_to={f"{path}__in": scope.shop_ids} if path else {"pk__in": ()},
+        )
+
+
+class ModelAdmin(ScopedAdmin[M], _ModelAdmin[M]):
+    """Lists that stay fast and within one's shops, nothing that deletes, and actions that ask for a reason."""
 
     reason_actions: Sequence[ReasonAction[M]] = ()
     reason_form: type[forms.Form] = ReasonForm
@@ -208,11 +226,11 @@ class ReadOnlyAdmin(ModelAdmin[M]):
         return False
 
 
-class TabularInline(_TabularInline[M, Parent]):
+class TabularInline(ScopedChoices[Any], _TabularInline[M, Parent]):
     extra = 0
 
 
-class StackedInline(_StackedInline[M, Parent]):
+class StackedInline(ScopedChoices[Any], _StackedInline[M, Parent]):
     extra = 0
 
 
@@ -306,8 +324,11 @@ def shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-class UserAdmin(auth_admin.UserAdmin, ModelAdmin[Any]):  # type: ignore[type-arg]
+class UserAdmin(auth_admin.UserAdmin, ModelAdmin[Any]):  # type: ignore[type-arg, misc]
     """Django's own, in unfold's forms. Accounts are switched off, not deleted: the audit trail names them."""
+
+    # Accounts are the platform's; which shops one works for is said on the shop's page.
+    shop_path = None
 
     form = unfold_forms.UserChangeForm
     add_form = unfold_forms.UserCreationForm
@@ -325,4 +346,4 @@ class UserAdmin(auth_admin.UserAdmin, ModelAdmin[Any]):  # type: ignore[type-arg
 
 
 class GroupAdmin(auth_admin.GroupAdmin, ModelAdmin[Any]):
-    pass
+    shop_path = None

@@ -97,6 +97,10 @@ class Desk(Protocol):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]: ...
 
+    def in_scope(self, request: HttpRequest, obj: Model | None = None) -> bool: ...
+
+    def narrowed(self, form: type[forms.BaseForm], request: HttpRequest) -> type[forms.BaseForm]: ...
+
 
 def staff_actor(request: HttpRequest) -> Actor:
     return Actor("staff", request.user.get_username())
@@ -106,7 +110,7 @@ def allowed(desk: Desk, action: ReasonAction[Any], request: HttpRequest, row: Mo
     """Whether this member of staff may do this at all, and to `row` where one is given."""
     if "." in action.permission:
         user = request.user
-        return user.is_active and user.has_perm(action.permission)
+        return user.is_active and user.has_perm(action.permission) and desk.in_scope(request, row)
     return bool(getattr(desk, f"has_{action.permission}_permission")(request, row))
 
 
@@ -120,7 +124,7 @@ def confirm(desk: Desk, action: ReasonAction[Any], request: HttpRequest, ids: Se
     token = signing.dumps(
         {"action": action.name, "user": str(request.user.pk), "ids": list(ids), "nonce": uuid4().hex}, salt=SALT
     )
-    return _page(desk, action, request, ids, token, _form(desk, action)())
+    return _page(desk, action, request, ids, token, _form(desk, action, request)())
 
 
 def act(desk: Desk, action: ReasonAction[Any], request: HttpRequest) -> HttpResponse:
@@ -135,10 +139,10 @@ def act(desk: Desk, action: ReasonAction[Any], request: HttpRequest) -> HttpResp
         return HttpResponseRedirect(_list_url(desk))
     if told["action"] != action.name or told["user"] != str(request.user.pk):
         raise PermissionDenied
-    form = _form(desk, action)(request.POST)
+    form = _form(desk, action, request)(request.POST)
     if not form.is_valid():
         return _page(desk, action, request, told["ids"], token, form)
-    key = _claim_key(told["nonce"])
+    key = _claim_key(request, told["nonce"])
     if cache.add(key, [], CLAIM_SECONDS):
         fields = dict(form.cleaned_data)
         mandate = Mandate(acting=staff_actor(request), reason=fields.pop("reason"), fields=fields)
@@ -151,7 +155,7 @@ def outcome(desk: Desk, action: ReasonAction[Any], request: HttpRequest, nonce: 
     """What became of each row. Reloading it does nothing again."""
     if not allowed(desk, action, request):
         raise PermissionDenied
-    stored = cache.get(_claim_key(nonce))
+    stored = cache.get(_claim_key(request, nonce))
     lines = [Line(**line) for line in stored or ()]
     context = _context(desk, action, request) | {
         "lines": lines,
@@ -181,7 +185,7 @@ def _carry_out(desk: Desk, action: ReasonAction[Any], request: HttpRequest, pk: 
 
 
 def _page(
-    desk: Desk, action: ReasonAction[Any], request: HttpRequest, ids: Sequence[str], token: str, form: forms.Form
+    desk: Desk, action: ReasonAction[Any], request: HttpRequest, ids: Sequence[str], token: str, form: forms.BaseForm
 ) -> HttpResponse:
     rows = {str(row.pk): row for row in desk.get_queryset(request).filter(pk__in=ids)}
     lines = list(_plans(action, (rows[pk] for pk in map(str, ids) if pk in rows)))
@@ -203,8 +207,8 @@ def _plans(action: ReasonAction[M], rows: Iterable[M]) -> Iterable[Line]:
         yield Line(str(row), change_url(row), text, "warn" if refused else "good")
 
 
-def _form(desk: Desk, action: ReasonAction[Any]) -> type[forms.Form]:
-    return action.form or desk.reason_form
+def _form(desk: Desk, action: ReasonAction[Any], request: HttpRequest) -> type[forms.BaseForm]:
+    return desk.narrowed(action.form or desk.reason_form, request)
 
 
 def _context(desk: Desk, action: ReasonAction[Any], request: HttpRequest) -> dict[str, Any]:
@@ -217,8 +221,9 @@ def _context(desk: Desk, action: ReasonAction[Any], request: HttpRequest) -> dic
     }
 
 
-def _claim_key(nonce: str) -> str:
-    return f"staff-action:{nonce}"
+def _claim_key(request: HttpRequest, nonce: str) -> str:
+    """Of one person: what became of the rows of one shop is not for whoever learns the address."""
+    return f"staff-action:{request.user.pk}:{nonce}"
 
 
 def _list_url(desk: Desk) -> str:

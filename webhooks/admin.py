@@ -33,9 +33,11 @@ from tenants.backoffice import (
     list_url,
     time_left,
 )
+from tenants.desk_scope import scope_of
 from tenants.display import EMPTY, Tone
 from tenants.errors import HoldfastError
 from tenants.models import ShopSettings
+from tenants.staff import StaffScope, staff_scope
 from webhooks.dead_letters import REPLAYABLE, Replay, masked, masked_text, replay_event
 from webhooks.dispatch import HANDLERS
 from webhooks.models import EventDelivery, StripeEvent
@@ -82,7 +84,8 @@ class AccountFilter(LastingFilter):
     parameter_name = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        connected = ShopSettings.objects.exclude(stripe_connected_account="").order_by("stripe_connected_account")
+        own = scope_of(request).rows(ShopSettings.objects.all(), "shop")
+        connected = own.exclude(stripe_connected_account="").order_by("stripe_connected_account")
         accounts = [settings.STRIPE_ACCOUNT, *connected.values_list("stripe_connected_account", flat=True).distinct()]
         return [(account, account) for account in accounts]
 
@@ -98,13 +101,19 @@ class DeliveryInline(ReadOnlyInline[EventDelivery, StripeEvent]):
     verbose_name_plural = "Deliveries"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventDelivery]:
-        return (
-            super().get_queryset(request).select_related("host_shop", "event__shop__settings").defer("event__payload")
-        )
+        rows = super().get_queryset(request).filter(seen_by(scope_of(request)))
+        return rows.select_related("host_shop", "event__shop__settings").defer("event__payload")
 
     @admin.display(description="Received")
     def received(self, delivery: EventDelivery) -> str:
         return shop_moment(delivery.event.shop, delivery.received_at)
+
+
+def seen_by(scope: StaffScope) -> Q:
+    """Deliveries that staff may see of an event that they may see. Stripe may deliver on any host: what came in on
+    another shop's is for the platform to look into.
+    """
+    return Q() if scope.shop_ids is None else Q(host_shop=None) | Q(host_shop__in=scope.shop_ids)
 
 
 def plan_replay(event: StripeEvent) -> str | Refused:
@@ -135,6 +144,7 @@ def said(outcome: Replay) -> str:
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
+    shop_path = "shop"
     list_display = (
         "event_id", "type", "state", "error_short", "shop_name", "object_short", "received", "attempts", "next_attempt",
         "account_and_mode",
@@ -270,9 +280,12 @@ class OrderDesk(CheckoutOrderAdmin):
         objects = [value for value in (order.session_id, order.payment_intent_id) if value]
         if not objects or not may_view(reader, StripeEvent):
             return moments
-        deliveries = Prefetch("deliveries", EventDelivery.objects.order_by("id"))
+        scope = staff_scope(reader)
+        deliveries = Prefetch("deliveries", EventDelivery.objects.filter(seen_by(scope)).order_by("id"))
+        every = StripeEvent.objects.filter(account=order.stripe_account, object_id__in=objects)
         events = (
-            StripeEvent.objects.filter(account=order.stripe_account, object_id__in=objects)
+            # An event that no shop could be found for is the platform's to see, and says why.
+            scope.rows(every, "shop")
             .defer("payload")
             .prefetch_related(deliveries)
             .order_by("received_at")[:MOST_EVENTS]

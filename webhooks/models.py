@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from tenants.models import Shop
+from tenants.scoping import ShopQuerySet
 
 
 class StripeEvent(models.Model):
@@ -37,6 +38,8 @@ class StripeEvent(models.Model):
     # When the sweep may take it: after a failure's backoff, or after the lease of whoever is at it now.
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     request_id = models.CharField(max_length=64, blank=True, default="")
+
+    objects = ShopQuerySet["StripeEvent"].as_manager()
 
     class Meta:
         ordering = ("-received_at",)

@@ -44,6 +44,7 @@ class CartLineInline(ReadOnlyInline[CartLine, Cart]):
 
 @admin.register(Cart)
 class CartAdmin(KeySearch[Cart], ReadOnlyAdmin[Cart]):
+    shop_path = "shop"
     list_display = ("id", "shop_name", "line_count", "unit_count", "changed", "made")
     list_filter = (("shop", RelatedDropdownFilter), ("updated_at", RangeDateTimeFilter))
     search_fields = ("id",)

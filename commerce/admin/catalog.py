@@ -81,6 +81,7 @@ class VariantInline(TabularInline[Variant, Product]):
 
 @admin.register(Product)
 class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
+    shop_path = "shop"
     audit_name = "product"
     list_display = ("sku", "title", "shop_name", "variant_count", "prices", "state", "stock")
     list_filter = (("shop", RelatedDropdownFilter), "active")

@@ -46,6 +46,7 @@ class JournalLineInline(ReadOnlyInline[JournalLine, JournalEntry]):
 
 @admin.register(JournalEntry)
 class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
+    shop_path = "shop"
     list_display = ("posted", "shop_name", "kind_name", "reference", "order_link", "total", "balance")
     list_filter = (
         ("shop", RelatedDropdownFilter),

@@ -65,6 +65,7 @@ class DeskFilter(LastingFilter):
 
 
 class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
+    shop_path = "shop"
     list_display = ("number", "shop_name", "state", "total", "email", "line_count", "created", "flags")
     list_filter = (
         DeskFilter,
@@ -195,7 +196,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
     def _of_audit(self, order: Order, reader: User) -> list[Moment]:
         if not may_view(reader, AuditEntry):
             return []
-        entries = AuditEntry.objects.filter(object_id__in=self.audited_ids(order)).defer("data")[:MOST_ENTRIES]
+        entries = AuditEntry.objects.for_shop(order.shop_id).filter(object_id__in=self.audited_ids(order))
         return [
             Moment(
                 entry.at,
@@ -203,7 +204,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
                 link_to(entry, f"Audit: {entry.action}"),
                 f"{entry.actor_kind}:{entry.actor_name}{f' – {entry.reason}' if entry.reason else ''}",
             )
-            for entry in entries
+            for entry in entries.defer("data")[:MOST_ENTRIES]
         ]
 
     def bought(self, order: Order) -> SafeString:

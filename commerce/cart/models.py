@@ -7,6 +7,7 @@ from django.db.models import Q
 from uuid_utils.compat import uuid7
 
 from tenants.models import Shop
+from tenants.scoping import ShopQuerySet
 
 
 class Cart(models.Model):
@@ -17,6 +18,8 @@ class Cart(models.Model):
     generation = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ShopQuerySet["Cart"].as_manager()
 
     class Meta:
         indexes = (
@@ -42,6 +45,8 @@ class CartLine(models.Model):
     shown_amount = models.PositiveBigIntegerField(null=True, blank=True)
     shown_currency = models.CharField(max_length=3, blank=True, default="")
     position = models.PositiveIntegerField(default=0)
+
+    objects = ShopQuerySet["CartLine"].as_manager()
 
     class Meta:
         ordering = ("position", "id")

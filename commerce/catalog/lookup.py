@@ -157,8 +157,11 @@ def _rows(*, shop_id: str, locale: str) -> QuerySet[Any, dict[str, Any]]:
         default=Value(2),
         output_field=IntegerField(),
     )
-    texts = ProductText.objects.filter(shop_id=shop_id, product_id=OuterRef("product_id"))
-    texts = texts.annotate(preference=preference).order_by("preference", "locale")
+    texts = (
+        ProductText.objects.filter(shop_id=shop_id, product_id=OuterRef("product_id"))
+        .annotate(preference=preference)
+        .order_by("preference", "locale")
+    )
     rows = (
         Variant.objects.for_shop(shop_id)
         .filter(Q(product__shop_id=shop_id))

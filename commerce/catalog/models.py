@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from django.db import models
 from django.db.models import Q
 
 from tenants.models import Shop
+from tenants.scoping import ShopQuerySet
 
 
 class Product(models.Model):
@@ -20,6 +19,8 @@ class Product(models.Model):
     active = models.BooleanField(default=True)
     position = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ShopQuerySet["Product"].as_manager()
 
     class Meta:
         ordering = ("position", "sku")
@@ -42,16 +43,13 @@ class ProductText(models.Model):
     title = models.CharField(max_length=200)
     description = models.TextField(blank=True, default="")
 
+    objects = ShopQuerySet["ProductText"].as_manager()
+
     class Meta:
         constraints = (models.UniqueConstraint(name="product_text_one_per_locale", fields=["product", "locale"]),)
 
     def __str__(self) -> str:
         return self.title
-
-
-class VariantQuerySet(models.QuerySet["Variant"]):
-    def for_shop(self, shop_id: str) -> Self:
-        return self.filter(shop_id=shop_id)
 
 
 class Variant(models.Model):
@@ -70,7 +68,7 @@ class Variant(models.Model):
     position = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects = VariantQuerySet.as_manager()
+    objects = ShopQuerySet["Variant"].as_manager()
 
     class Meta:
         ordering = ("position", "variant_key")

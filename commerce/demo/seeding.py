@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q
 
 from commerce.demo.assortment import DEMO_SHOPS, DemoProduct, DemoShop
 from commerce.models import Product, ProductText, Variant
@@ -16,11 +17,17 @@ from inventory.models import StockRow
 from inventory.stock import create_stock_row
 from inventory.variants import variant_key
 from tenants.audit import Actor
-from tenants.models import Host, Shop, ShopSettings
+from tenants.models import Host, Membership, Shop, ShopSettings
 
 SEEDER: Final = Actor("system", "seed_demo")
 LOCALES: Final = ("en", "de")
 CLERKS: Final = "clerk"
+CLERK_CHANGES: Final = ("stockrow", "hold", "order", "checkoutattempt")
+# Roles within a shop, and what they may change besides seeing it.
+GROUPS: Final = {
+    CLERKS: CLERK_CHANGES,
+    "shop owner": (*CLERK_CHANGES, "product", "producttext", "variant", "shop", "shopsettings", "stripeevent"),
+}
 LOW_STOCK: Final = 5
 OWN_APPS: Final = ("tenants", "inventory", "commerce", "checkout", "webhooks")
 # Known to everybody who reads this: the command refuses to run anywhere but in development and tests.
@@ -139,23 +146,31 @@ def _seed_stock(demo: DemoShop, sku: str, key: str, on_hand: int) -> int:
 
 
 def _seed_staff(staff: Sequence[StaffUser]) -> int:
-    clerks, made_group = Group.objects.get_or_create(name=CLERKS)
-    if made_group:
-        clerks.permissions.set(
-            Permission.objects.filter(content_type__app_label__in=OWN_APPS, codename__startswith="view_")
-        )
-    created = int(made_group)
+    created = sum(_seed_group(name, may_change) for name, may_change in GROUPS.items())
     for account in staff:
-        if User.objects.filter(username=account.user).exists():
-            continue
-        user = User.objects.create_user(
-            account.user,
-            email=f"{account.user}@example.com",
-            password=account.password,
-            is_staff=True,
-            is_superuser=not account.shop_id,
-        )
+        user = User.objects.filter(username=account.user).first()
+        if user is None:
+            user = User.objects.create_user(
+                account.user,
+                email=f"{account.user}@example.com",
+                password=account.password,
+                is_staff=True,
+                is_superuser=not account.shop_id,
+            )
+            if account.shop_id:
+                user.groups.add(Group.objects.get(name=CLERKS))
+            created += 1
         if account.shop_id:
-            user.groups.add(clerks)
-        created += 1
+            _, made = Membership.objects.get_or_create(user=user, shop_id=account.shop_id)
+            created += int(made)
     return created
+
+
+def _seed_group(name: str, may_change: Sequence[str]) -> int:
+    """A role: sees every kind of row of its shops, and may change these. Whose rows, memberships say."""
+    group, made = Group.objects.get_or_create(name=name)
+    if made:
+        ours = Permission.objects.filter(content_type__app_label__in=OWN_APPS)
+        changing = [f"{act}_{model}" for model in may_change for act in ("add", "change")]
+        group.permissions.set(ours.filter(Q(codename__startswith="view_") | Q(codename__in=changing)))
+    return int(made)

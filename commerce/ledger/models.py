@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from commerce.orders.models import Order
 from tenants.models import Shop
+from tenants.scoping import ShopQuerySet
 
 
 class JournalEntry(models.Model):
@@ -23,6 +24,8 @@ class JournalEntry(models.Model):
     memo = models.CharField(max_length=200, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
     posted_at = models.DateTimeField()
+
+    objects = ShopQuerySet["JournalEntry"].as_manager()
 
     class Meta:
         ordering = ("-id",)
@@ -43,6 +46,8 @@ class JournalLine(models.Model):
     entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="lines")
     account = models.CharField(max_length=48, db_collation="C")
     amount = models.BigIntegerField()
+
+    objects = ShopQuerySet["JournalLine"].as_manager()
 
     class Meta:
         constraints = (models.CheckConstraint(name="journal_line_not_zero", condition=~Q(amount=0)),)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from uuid_utils.compat import uuid7
 
 from inventory.models import Hold
 from tenants.models import Shop
-
-
-class OrderQuerySet(models.QuerySet["Order"]):
-    def for_shop(self, shop_id: str) -> Self:
-        return self.filter(shop_id=shop_id)
+from tenants.scoping import ShopQuerySet
 
 
 class Order(models.Model):
@@ -67,7 +61,7 @@ class Order(models.Model):
     confirmed_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = OrderQuerySet.as_manager()
+    objects = ShopQuerySet["Order"].as_manager()
 
     class Meta:
         ordering = ("-created_at",)
@@ -129,6 +123,8 @@ class OrderLine(models.Model):
     options = models.JSONField(default=dict, blank=True)
     rental_start = models.DateField(null=True, blank=True)
     rental_end = models.DateField(null=True, blank=True)
+
+    objects = ShopQuerySet["OrderLine"].as_manager()
 
     class Meta:
         ordering = ("position",)

@@ -18,6 +18,7 @@ from tenants.backoffice import (
 
 @admin.register(StockMovement)
 class StockMovementAdmin(ReadOnlyAdmin[StockMovement]):
+    shop_path = "owner__shop"
     list_display = ("when", "row", "delta", "on_hand_after", "reason", "reference", "actor", "note")
     list_filter = (
         ("reason", ChoicesDropdownFilter),
@@ -42,6 +43,7 @@ class StockMovementAdmin(ReadOnlyAdmin[StockMovement]):
 
 @admin.register(InventoryRun)
 class InventoryRunAdmin(ReadOnlyAdmin[InventoryRun]):
+    shop_path = None
     list_display = ("when", "kind", "health", "took", "summary")
     list_filter = (("kind", ChoicesDropdownFilter), "healthy")
     ordering = ("-id",)

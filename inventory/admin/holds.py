@@ -120,6 +120,7 @@ class OverdueFilter(admin.SimpleListFilter):
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnlyAdmin[Hold]):
+    shop_path = "shop"
     list_display = ("id", "shop_id", "state", "held_for", "age", "time_left", "items_held")
     list_filter = (
         ("status", ChoicesDropdownFilter),

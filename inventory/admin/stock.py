@@ -186,6 +186,7 @@ class MovementInline(ReadOnlyInline[StockMovement, StockRow]):
 
 @admin.register(StockRow)
 class StockRowAdmin(ReadOnlyAdmin[StockRow]):
+    shop_path = "owner__shop"
     list_display = ("variant_key", "owner_id", "on_hand", "held", "available", "state", "low_stock_threshold")
     list_filter = (StockStateFilter, ("owner", RelatedDropdownFilter))
     search_fields = ("sku__startswith", "variant_key__startswith")
@@ -230,7 +231,7 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
         return ModelAdmin.has_add_permission(self, request)
 
     def get_form(self, request: HttpRequest, obj: StockRow | None = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, **kwargs) if obj else OpenStockForm
+        return super().get_form(request, obj, change, **kwargs) if obj else self.narrowed(OpenStockForm, request)
 
     def get_fields(self, request: HttpRequest, obj: StockRow | None = None) -> Any:
         opening = ("shop", "sku", "variant", "on_hand", "low_stock_threshold", "reason")

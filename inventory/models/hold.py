@@ -11,12 +11,10 @@ from uuid_utils.compat import uuid7
 
 from inventory.models.stock import StockRow
 from tenants.models import Shop
+from tenants.scoping import ShopQuerySet
 
 
-class HoldQuerySet(models.QuerySet["Hold"]):
-    def for_shop(self, shop_id: str) -> Self:
-        return self.filter(shop_id=shop_id)
-
+class HoldQuerySet(ShopQuerySet["Hold"]):
     def active(self) -> Self:
         return self.filter(status=Hold.Status.ACTIVE)
 
@@ -96,6 +94,8 @@ class HoldItem(models.Model):
     hold = models.ForeignKey(Hold, on_delete=models.CASCADE, related_name="items", db_index=False, db_constraint=False)
     stock_row = models.ForeignKey(StockRow, on_delete=models.PROTECT, related_name="hold_items", db_index=False)
     quantity = models.PositiveIntegerField()
+
+    objects = ShopQuerySet["HoldItem"].as_manager()
 
     class Meta:
         constraints = (

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from tenants.models import Shop
+from tenants.scoping import OwnerQuerySet, ShopQuerySet
 
 
 class StockOwner(models.Model):
@@ -13,6 +14,8 @@ class StockOwner(models.Model):
 
     id = models.CharField(primary_key=True, max_length=80, db_collation="C")
     shop = models.OneToOneField(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    objects = ShopQuerySet["StockOwner"].as_manager()
 
     class Meta:
         constraints = (
@@ -37,6 +40,8 @@ class StockRow(models.Model):
     )
     low_stock_threshold = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = OwnerQuerySet["StockRow"].as_manager()
 
     class Meta:
         ordering = ("owner", "variant_key")
@@ -81,6 +86,8 @@ class StockMovement(models.Model):
     note = models.TextField(blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
     at = models.DateTimeField()
+
+    objects = OwnerQuerySet["StockMovement"].as_manager()
 
     class Meta:
         ordering = ("-id",)

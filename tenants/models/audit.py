@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from tenants.models.shop import Shop
+from tenants.scoping import ShopQuerySet
 
 
 class AuditEntry(models.Model):
@@ -20,6 +21,8 @@ class AuditEntry(models.Model):
     reason = models.TextField(blank=True, default="")
     data = models.JSONField(default=dict)
     request_id = models.CharField(max_length=64, blank=True, default="")
+
+    objects = ShopQuerySet["AuditEntry"].as_manager()
 
     class Meta:
         ordering = ("-at", "-id")

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from tenants.models.shop import Shop
+from tenants.scoping import ShopQuerySet
 
 HOSTNAME = RegexValidator(
     r"\A(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\Z",
@@ -39,6 +40,8 @@ class Host(models.Model):
     version = models.PositiveBigIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ShopQuerySet["Host"].as_manager()
 
     class Meta:
         ordering = ("hostname",)

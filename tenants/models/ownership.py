@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from tenants.models.shop import Shop
+from tenants.scoping import ShopQuerySet
 
 
 class StripeObject(models.Model):
@@ -17,6 +18,8 @@ class StripeObject(models.Model):
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
     source = models.CharField(max_length=32, help_text="What taught us: checkout, settle, event, staff.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ShopQuerySet["StripeObject"].as_manager()
 
     class Meta:
         constraints = (

@@ -10,6 +10,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Q
 
+from tenants.scoping import ShopQuerySet
+
 SHOP_ID = RegexValidator(r"\A[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", "Lower-case letters, digits and hyphens.")
 
 
@@ -109,6 +111,8 @@ class ShopSettings(models.Model):
     )
     alert_recipients = ArrayField(models.EmailField(), default=list, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ShopQuerySet["ShopSettings"].as_manager()
 
     class Meta:
         verbose_name = "shop settings"

@@ -15,6 +15,7 @@ from commerce.demo.assortment import DEMO_SHOPS
 from commerce.models import Product, ProductText, Variant
 from inventory.models import StockMovement, StockRow
 from tenants.models import Host, Shop, ShopSettings
+from tenants.staff import staff_scope
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +94,10 @@ def test_staff_may_look_and_the_owner_may_all():
     assert admin.is_superuser and admin.is_staff
     assert clerk.is_staff and not clerk.is_superuser
     assert clerk.has_perm("commerce.view_order") and clerk.has_perm("inventory.view_stockrow")
-    assert not clerk.has_perm("commerce.change_order") and not clerk.has_perm("auth.view_user")
+    assert clerk.has_perm("commerce.change_order") and clerk.has_perm("inventory.change_stockrow")
+    assert not clerk.has_perm("commerce.change_variant") and not clerk.has_perm("auth.view_user")
+    assert staff_scope(clerk).shop_ids == {"cochlearfit"}
+    assert staff_scope(admin).is_platform
 
 
 @pytest.mark.parametrize("environment", ["production", "staging", ""])

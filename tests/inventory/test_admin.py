@@ -44,6 +44,7 @@ def onlooker():
     user.user_permissions.set(
         Permission.objects.filter(content_type__app_label="inventory", codename__startswith="view_")
     )
+    user.user_permissions.add(Permission.objects.get(codename="see_every_shop"))
     return visit(user)
 
 

@@ -47,6 +47,7 @@ def close(host: Host, mandate: Mandate) -> str:
 
 
 class HostDesk(ModelAdmin[Host]):
+    shop_path = "shop"
     list_display = ("hostname", "mode")
     reason_actions = (
         ReasonAction(name="close", label="Close the host", plan=plan_closing, verb=close, danger=True),

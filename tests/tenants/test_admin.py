@@ -151,7 +151,9 @@ class TestAccounts:
     @pytest.fixture
     def clerk(self) -> Client:
         user = User.objects.create_user("clerk", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user", "add_user"]))
+        user.user_permissions.set(
+            Permission.objects.filter(codename__in=["view_user", "change_user", "add_user", "see_every_shop"])
+        )
         client = Client()
         client.force_login(user)
         return client
@@ -162,7 +164,7 @@ class TestAccounts:
         page = clerk.post(path, form_of(clerk, path) | {"is_superuser": "on", "user_permissions": ["1", "2"]})
         assert page.status_code == 302, errors(page)
         user = User.objects.get(username="clerk")
-        assert (user.is_superuser, user.user_permissions.count()) == (False, 3)
+        assert (user.is_superuser, user.user_permissions.count()) == (False, 4)
 
     def test_nor_take_an_owners_account_over(self, clerk: Client):
         owner = User.objects.create_superuser("olga", password="correct horse battery")

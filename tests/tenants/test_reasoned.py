@@ -29,7 +29,7 @@ def desk(settings: Settings) -> None:
 
 def staff(name: str, *permissions: str) -> Client:
     user = User.objects.create_user(name, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    user.user_permissions.set(Permission.objects.filter(codename__in=[*permissions, "see_every_shop"]))
     client = Client(raise_request_exception=False)
     client.force_login(user)
     return client
