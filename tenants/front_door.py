@@ -14,8 +14,7 @@ from io import BytesIO
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
 from tenants.allowlist import ANY_HOST, UNKNOWN_FAMILY, HostRole, Rule, rule_for
@@ -93,8 +92,9 @@ class FrontDoor:
         visit.role = entry.role
         visit.shop = for_request(entry, visit.request_id)
         _publish(request, visit)
+        vars(request)["host_entry"] = entry
         if entry.role is HostRole.PLATFORM and request.path_info == "/":
-            return HttpResponseRedirect("/admin/")
+            return None  # the redirect decision leads to the admin
         if rule is None or entry.role not in rule.roles:
             raise NotFound("There is nothing at this address.")
         visit.family = rule.family
@@ -151,14 +151,12 @@ def _refuse_nul(request: HttpRequest) -> None:
 
 
 def _refuse_closed(request: HttpRequest, rule: Rule, entry: HostEntry) -> None:
-    """Raises ShopExpired for new business on a host or for a shop that is closed to it.
+    """Raises ShopExpired for new business with a shop that is closed to it; a closed host is the redirect decision's.
 
     Pages of a closed shop stay up while its host does: a customer who has just paid comes back to one.
     """
     if entry.shop is None or rule.settles:
         return
-    if entry.closed(timezone.now()):
-        raise ShopExpired("This address no longer takes orders.")
     if not entry.shop.open_for_business and request.path_info.startswith("/api/"):
         raise ShopExpired("This shop no longer takes orders.")
 

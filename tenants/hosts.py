@@ -23,6 +23,7 @@ from tenants.allowlist import HostRole
 from tenants.context import ShopContext, shop_context
 from tenants.errors import HostsUnavailable, ShopRequired
 from tenants.models import Host
+from tenants.redirects import HostFacts
 
 log = structlog.get_logger(__name__)
 
@@ -50,17 +51,17 @@ SELECT
 
 @dataclass(frozen=True, slots=True)
 class HostEntry:
-    """What a host name stands for. `shop` carries no request id yet; None on hooks and platform hosts."""
+    """What a host name stands for. `shop` carries no request id yet; None on hooks and platform hosts.
+
+    `role` is the allowlist's; `kind` the stored one, which tells a canonical host from an alias.
+    """
 
     hostname: str
     role: HostRole
     mode: str
     expires_at: datetime | None
     shop: ShopContext | None
-
-    def closed(self, now: datetime) -> bool:
-        """Whether the host itself no longer takes new business, whatever its shop does."""
-        return self.mode != Host.Mode.ACTIVE or (self.expires_at is not None and self.expires_at <= now)
+    kind: str = Host.Role.PLATFORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _load(fingerprint: tuple[object, ...]) -> Snapshot:
             shop = shop_context(
                 row.shop, request_id="", host=row.hostname, canonical_host=canonical.get(row.shop_id or "", "")
             )
-        by_name[row.hostname] = HostEntry(row.hostname, role_of(row.role), row.mode, row.expires_at, shop)
+        by_name[row.hostname] = HostEntry(row.hostname, role_of(row.role), row.mode, row.expires_at, shop, row.role)
     return Snapshot(fingerprint, by_name, canonical)
 
 
@@ -193,10 +194,29 @@ def canonical_host_of(shop_id: str) -> str:
 
 def public_url(shop: ShopContext, path: str) -> str:
     """Absolute address of `path` (which begins with a slash) on the shop's canonical host, as customers reach it."""
-    host = shop.canonical_host or canonical_host_of(shop.shop_id)
+    return public_origin(shop.canonical_host or canonical_host_of(shop.shop_id)) + path
+
+
+def public_origin(hostname: str) -> str:
+    """Scheme, name and port under which customers reach `hostname`."""
     default = {"https": 443, "http": 80}.get(settings.PUBLIC_SCHEME)
     port = "" if default == settings.PUBLIC_PORT else f":{settings.PUBLIC_PORT}"
-    return f"{settings.PUBLIC_SCHEME}://{host}{port}{path}"
+    return f"{settings.PUBLIC_SCHEME}://{hostname}{port}"
+
+
+def host_facts(entry: HostEntry, now: datetime) -> HostFacts:
+    """The entry as the redirect decision sees it at `now`."""
+    mode = Host.Mode.EXPIRED if entry.expires_at is not None and entry.expires_at <= now else entry.mode
+    if entry.shop is None:
+        return HostFacts(entry.hostname, entry.kind, mode)
+    return HostFacts(
+        hostname=entry.hostname,
+        role=entry.kind,
+        mode=mode,
+        canonical=public_origin(entry.shop.canonical_host) if entry.shop.canonical_host else "",
+        locales=entry.shop.policy.locales,
+        default_locale=entry.shop.policy.default_locale,
+    )
 
 
 def is_own_host(shop_id: str, hostname: str) -> bool:

@@ -12,13 +12,13 @@ from rest_framework.views import APIView
 from commerce.api.inputs import AddLine, RemoveLine, ReplaceLines, SetQuantity, check_rental
 from commerce.cart import carts, cookie, hydration
 from commerce.cart.lines import CartSnapshot, NewLine
-from commerce.catalog.locales import choose_locale
 from commerce.catalog.lookup import WantedVariant, resolve_variants
 from commerce.catalog.pricing import unit_amount
 from inventory.variants import MalformedVariant
 from tenants.api.inputs import read_input
 from tenants.context import ShopContext, current_shop
 from tenants.errors import InvalidRequest, NotFound, ShopExpired
+from tenants.locales import choose_locale
 
 
 class CartView(APIView):

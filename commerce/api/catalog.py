@@ -12,11 +12,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commerce.catalog.images import image_url
-from commerce.catalog.locales import choose_locale
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
 from inventory.availability import available_for_skus
 from tenants.context import ShopContext, current_shop
 from tenants.errors import InvalidRequest
+from tenants.locales import choose_locale
 
 MAX_SKUS = 100
 # Seconds. Prices are settled at checkout whatever a page says; this bounds how long a page is wrong.

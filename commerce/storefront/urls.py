@@ -3,12 +3,13 @@
 from django.urls import URLPattern, path, register_converter
 
 from commerce.storefront import views
+from tenants.locales import LOCALE_SEGMENT
 
 
 class LocaleConverter:
-    """The first segment of a page's address: `en`, `de-AT`. Whether the shop offers it is the view's question."""
+    """The first segment of a page's address. Whether the shop offers it is the view's question."""
 
-    regex = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*"
+    regex = LOCALE_SEGMENT
 
     def to_python(self, value: str) -> str:
         return value
@@ -28,6 +29,4 @@ urlpatterns: list[URLPattern] = [
     path("<locale:locale>/cancel", views.cancel, name="cancel"),
     path("<locale:locale>/thank-you", views.thank_you, name="thank_you"),
     path("<locale:locale>/<path:path>", views.nothing),
-    path("", views.to_locale, name="home"),
-    path("<path:path>", views.to_locale),
 ]

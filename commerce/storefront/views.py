@@ -8,17 +8,13 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.cache import patch_vary_headers
-from django.utils.translation.trans_real import parse_accept_lang_header
-from django.views.decorators.http import require_safe
 
-from commerce.catalog.locales import choose_locale
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
 from commerce.catalog.lookup import product_by_slug as find_product
 from commerce.storefront.pages import render_page, shop_page
 from commerce.storefront.words import ATTRIBUTE_WORDS
 from inventory.availability import Availability, available_for_skus
-from tenants.context import ShopContext, current_shop
+from tenants.context import ShopContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +36,6 @@ class ShownProduct:
     deposit: int
     varies: bool
     state: str
-
-
-@require_safe
-def to_locale(request: HttpRequest, path: str = "") -> HttpResponse:
-    """307 from an address without a locale to the one the browser asks for, else to the shop's default (T4)."""
-    if "." in path.rpartition("/")[2]:
-        raise Http404  # a file: browsers and robots ask for some by themselves
-    shop = current_shop()
-    policy = shop.policy
-    locale = policy.default_locale
-    for wanted, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
-        found = choose_locale(wanted, offered=policy.locales, default="")
-        if found:
-            locale = found
-            break
-    # The full path comes back percent-encoded, and with a slash that can't be read as the start of a host.
-    location = f"/{locale}{request.get_full_path()}"
-    response = HttpResponse(status=307, headers={"Location": location, "Cache-Control": "private, no-cache"})
-    patch_vary_headers(response, ["Accept-Language"])
-    return response
 
 
 @shop_page

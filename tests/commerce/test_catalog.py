@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.images import image_url
-from commerce.catalog.locales import choose_locale
 from commerce.catalog.lookup import (
     WantedVariant,
     items_by_key,
@@ -21,6 +20,7 @@ from commerce.catalog.lookup import (
 )
 from commerce.catalog.pricing import deposit_amount, rental_days, unit_amount
 from tenants.errors import InvalidRequest
+from tenants.locales import choose_locale
 from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory
 from tests.factories.tenants import ShopFactory
 

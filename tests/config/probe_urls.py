@@ -111,6 +111,6 @@ urlpatterns = [
     path("api/checkout-session/<str:session_id>", plain),
     path("api/stripe-webhook", Probe.as_view()),
     path("api/catalog", plain),
-    path("page", plain),
+    path("en/page", plain),
     path("admin/", plain),
 ]

@@ -144,21 +144,21 @@ def test_a_bare_status_becomes_a_problem(client: Client, shop_host: str, bare: i
 
 
 def test_people_get_a_page_and_programs_a_document(client: Client, shop_host: str):
-    page = client.get("/page?fail=defect", headers={"Host": shop_host, "Accept": "text/html,*/*"})
+    page = client.get("/en/page?fail=defect", headers={"Host": shop_host, "Accept": "text/html,*/*"})
     assert page.status_code == 500
     assert page["Content-Type"].startswith("text/html")
     assert page["X-Request-Id"] in page.content.decode()
     assert "style-src 'sha256-" in page["Content-Security-Policy"]
     assert "secret" not in page.content.decode()
-    document = client.get("/page?fail=not_found", headers={"Host": shop_host, "Accept": "*/*"})
+    document = client.get("/en/page?fail=not_found", headers={"Host": shop_host, "Accept": "*/*"})
     assert (document.status_code, document.json()["code"]) == (404, "not_found")
-    nowhere = client.get("/nowhere", headers={"Host": shop_host, "Accept": "text/html"})
+    nowhere = client.get("/en/nowhere", headers={"Host": shop_host, "Accept": "text/html"})
     assert (nowhere.status_code, b"<h1>Not found</h1>" in nowhere.content) == (404, True)
 
 
 def test_a_page_escapes_what_it_shows():
     request = HttpRequest()
-    request.path = "/page"
+    request.path = "/en/page"
     request.META["HTTP_ACCEPT"] = "text/html"
     answer = problem(request, "not_found", "<script>alert(1)</script>")
     assert b"<script>" not in answer.content

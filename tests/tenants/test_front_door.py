@@ -110,7 +110,7 @@ class TestRequestId:
             ("/healthz", "x"),
             ("/api/nowhere", "acme.localhost"),
             ("/api/cart", "unknown.example"),
-            ("/page?fail=not_found", "acme.localhost"),
+            ("/en/page?fail=not_found", "acme.localhost"),
             ("/", "localhost"),
         ],
     )
@@ -170,9 +170,9 @@ class TestClosedShops:
 
     def test_pages_of_a_closed_shop_stay_up_and_those_of_an_expired_host_do_not(self, client: Client, acme: Host):
         Shop.objects.update(status=Shop.Status.CLOSED)
-        assert get(client, "/page").status_code == 200
+        assert get(client, "/en/page").status_code == 200
         Host.objects.update(mode=Host.Mode.EXPIRED)
-        assert get(client, "/page", Accept="text/html").status_code == 410
+        assert get(client, "/en/page", Accept="text/html").status_code == 410
 
     def test_a_host_that_expires_tomorrow_is_open(self, client: Client, acme: Host):
         Host.objects.update(expires_at=timezone.now() + timedelta(days=1))
@@ -186,7 +186,7 @@ class TestBodies:
             ("/api/cart", "acme.localhost", 256 * KIB),
             ("/api/stripe-webhook", "acme.localhost", 1024 * KIB),
             ("/healthz", "anything", 256 * KIB),
-            ("/page", "acme.localhost", 256 * KIB),
+            ("/en/page", "acme.localhost", 256 * KIB),
         ],
     )
     def test_a_body_over_the_limit_is_refused_unread(

@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from tenants.allowlist import HostRole
 from tenants.context import load_shop
 from tenants.errors import HostsUnavailable, ShopRequired
-from tenants.hosts import HostMap, canonical_host_of, host_map, is_own_host, normalise_host, public_url
+from tenants.hosts import HostMap, canonical_host_of, host_facts, host_map, is_own_host, normalise_host, public_url
 from tenants.models import Host, Shop, ShopSettings
 from tests.factories.tenants import HostFactory, ShopFactory
 
@@ -155,16 +155,23 @@ def test_a_host_of_a_shop_without_settings_is_unknown():
 
 
 @pytest.mark.parametrize(
-    ("mode", "hours", "closed"),
-    [("active", None, False), ("active", 1, False), ("active", -1, True), ("expired", None, True)],
+    ("mode", "hours", "shown"),
+    [
+        ("active", None, "active"),
+        ("active", 1, "active"),
+        ("active", -1, "expired"),
+        ("expired", None, "expired"),
+        ("landing_only", 1, "landing_only"),
+        ("landing_only", -1, "expired"),
+    ],
 )
-def test_a_host_closes_by_mode_or_by_date(acme: Host, mode: str, hours: int | None, closed: bool):
+def test_a_host_closes_by_mode_or_by_date(acme: Host, mode: str, hours: int | None, shown: str):
     now = timezone.now()
     acme.mode, acme.expires_at = mode, None if hours is None else now + timedelta(hours=hours)
     acme.save()
     entry = host_map.find("acme.localhost")
     assert entry is not None
-    assert entry.closed(now) is closed
+    assert host_facts(entry, now).mode == shown
 
 
 @pytest.mark.django_db(transaction=True)
