@@ -78,8 +78,8 @@ class CheckoutReleaseGuard:
             left = until - time.monotonic()
             if left <= 0:
                 break
-            # A slow Stripe must not cost the customer more than this: the closing is finished by the resolver then.
-            with at_most(max(left / 2, 0.1)):
+            # Two calls share what is left; when Stripe is slower than that, the resolver finishes the closing.
+            with at_most(max(left * 0.5, 0.1)):
                 freed += _end(attempt, now) == "given_back"
         return freed
 
