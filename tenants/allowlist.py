@@ -83,6 +83,8 @@ PAGES: Mapping[str, Rule] = {
     "metrics": Rule("metrics", PLATFORM),
     "static": Rule("static", SHOP_AND_PLATFORM, settles=True),
     "i18n": Rule("pages", SHOP_AND_PLATFORM),
+    "robots.txt": Rule("crawlers", SHOP),
+    "sitemap.xml": Rule("crawlers", SHOP),
 }
 STOREFRONT = Rule("pages", SHOP)
 

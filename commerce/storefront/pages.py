@@ -59,6 +59,7 @@ def render_page(
         "exponent": CURRENCIES[shop.policy.currency].exponent,
         "locale": locale,
         "languages": _languages(request, shop, locale),
+        "any_language": public_url(shop, f"/{_without_locale(request, locale)}"),
         "canonical": public_url(shop, request.path),
         "accent": zlib.crc32(shop.shop_id.encode()) % ACCENTS,
         "cart_units": units_in_cart(shop_id=shop.shop_id, cart_id=cart_id) if cart_id else 0,
@@ -68,8 +69,7 @@ def render_page(
 
 def _languages(request: HttpRequest, shop: ShopContext, current: str) -> list[dict[str, Any]]:
     """The same page in each of the shop's locales."""
-    prefix = f"/{current}/"
-    rest = request.path.removeprefix(prefix) if request.path.startswith(prefix) else ""
+    rest = _without_locale(request, current)
     query = request.META.get("QUERY_STRING", "")
     return [
         {
@@ -81,6 +81,11 @@ def _languages(request: HttpRequest, shop: ShopContext, current: str) -> list[di
         }
         for code in shop.policy.locales
     ]
+
+
+def _without_locale(request: HttpRequest, current: str) -> str:
+    prefix = f"/{current}/"
+    return request.path.removeprefix(prefix) if request.path.startswith(prefix) else ""
 
 
 def _name(code: str) -> str:

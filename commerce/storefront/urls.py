@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path, register_converter
 
-from commerce.storefront import views
+from commerce.storefront import crawlers, views
 from tenants.locales import LOCALE_SEGMENT
 
 
@@ -22,6 +22,8 @@ register_converter(LocaleConverter, "locale")
 
 app_name = "storefront"
 urlpatterns: list[URLPattern] = [
+    path("robots.txt", crawlers.robots, name="robots"),
+    path("sitemap.xml", crawlers.sitemap, name="sitemap"),
     path("<locale:locale>/", views.product_list, name="list"),
     path("<locale:locale>/products/<slug:slug>", views.product, name="product"),
     path("<locale:locale>/cart", views.cart, name="cart"),
