@@ -44,6 +44,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("tenants.shop", "storefront"),
             ("tenants.host", "dns"),
+            ("tenants.frontdoortoken", "key"),
             ("tenants.auditentry", "history"),
         ),
     ),

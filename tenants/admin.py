@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.forms import BaseModelForm
 from django.http import HttpRequest
 
+from tenants import access_desk  # noqa: F401  Django looks for pages in this module alone
 from tenants.backoffice import (
     ChoicesDropdownFilter,
     GroupAdmin,

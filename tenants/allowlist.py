@@ -33,12 +33,14 @@ class Rule:
 
     `settles`: stays open on a closed shop and an expired host, because money in flight outlives both.
     `browsers`: unsafe methods must come from the host's own pages (or from no browser at all).
+    `edge_names_shop`: on a host that is no shop's, the header of a trusted edge decides for which shop this is.
     """
 
     family: str
     roles: frozenset[HostRole]
     settles: bool = False
     browsers: bool = False
+    edge_names_shop: bool = False
     max_bytes: int = 256 * KIB
 
 
@@ -48,11 +50,11 @@ CHECKOUT = Rule("checkout", SHOP, browsers=True)
 CHECKOUT_SUMMARY = Rule("checkout", SHOP, settles=True, browsers=True)
 ORDER_STATUS = Rule("order_status", SHOP, settles=True, browsers=True)
 AVAILABILITY = Rule("availability", SHOP, browsers=True)
-VALIDATE = Rule("validate", SHOP_AND_PLATFORM, browsers=True)
-HOLDS = Rule("holds", SHOP_AND_PLATFORM, browsers=True)
+VALIDATE = Rule("validate", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True)
+HOLDS = Rule("holds", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True)
 # Giving back and committing what is held is settlement; inventory itself refuses to extend for a closed shop.
-ONE_HOLD = Rule("holds", SHOP_AND_PLATFORM, settles=True, browsers=True)
-INVENTORY_HEALTH = Rule("inventory_health", SHOP_AND_PLATFORM, settles=True)
+ONE_HOLD = Rule("holds", SHOP_AND_PLATFORM, settles=True, browsers=True, edge_names_shop=True)
+INVENTORY_HEALTH = Rule("inventory_health", SHOP_AND_PLATFORM, settles=True, edge_names_shop=True)
 WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, max_bytes=1024 * KIB)
 
 # Exactly this path under /api/.

@@ -67,8 +67,14 @@ class UnknownHost(HoldfastError):
     code = "unknown_host"
 
 
+class WrongState(HoldfastError):
+    """What was asked for isn't possible in the state that the thing is in."""
+
+    code = "wrong_state"
+
+
 class HostsUnavailable(HoldfastError):
-    """No recent copy of the host table, and PostgreSQL is away: fail closed."""
+    """No recent copy of the host table or of the front door's tokens, and PostgreSQL is away: fail closed."""
 
     code = "inventory_unavailable"
 

@@ -19,17 +19,30 @@ from django.utils.module_loading import import_string
 
 from tenants.allowlist import ANY_HOST, UNKNOWN_FAMILY, HostRole, Rule, rule_for
 from tenants.context import ShopContext, bind_shop, new_request_id
-from tenants.errors import Forbidden, HoldfastError, InvalidRequest, NotFound, ShopExpired, TooLarge, UnknownHost
+from tenants.errors import (
+    Forbidden,
+    HoldfastError,
+    InvalidRequest,
+    NotFound,
+    ShopConflict,
+    ShopExpired,
+    ShopRequired,
+    TooLarge,
+    UnknownHost,
+)
 from tenants.hosts import HostEntry, for_request, host_map, normalise_host
 from tenants.metrics import HTTP_REQUESTS, HTTP_SECONDS, NO_SHOP
+from tenants.models.shop import SHOP_ID_FORM
 from tenants.origin import DEFAULT_PORTS, SAFE_METHODS, from_elsewhere
+from tenants.tokens import token_ring
 
 log = structlog.get_logger("holdfast.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 API_VERSION = "1"
-# Headers that mean something only between our own parts. From outside they are dropped, not refused: a client that
-# sends one gets what it would have got without.
+# Headers that mean something only between our own parts. They are dropped, not refused: a client that sends one gets
+# what it would have got without. A trusted edge's are read here first and go no further either: behind this line the
+# shop is `request.shop`, and a token in nobody's traceback.
 INTERNAL_HEADERS = ("HTTP_X_SHOP", "HTTP_X_FRONT_DOOR", "HTTP_X_HOLDFAST")
 DEFAULT_MAX_BYTES = 256 * 1024
 QUIET = frozenset({"health", "metrics", "static"})
@@ -50,6 +63,14 @@ class Visit:
     shop: ShopContext | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a request says of itself in internal headers; worth nothing without a valid token."""
+
+    token: str
+    shop_id: str
+
+
 class FrontDoor:
     """Middleware. Sets `request_id`, `host_role` and `shop` on the request and binds the shop while it is answered."""
 
@@ -61,10 +82,10 @@ class FrontDoor:
         visit = Visit(request_id=_request_id(request), started=time.perf_counter())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=visit.request_id)
-        _drop_internal_headers(request)
+        claim = _take_internal_headers(request)
         _publish(request, visit)
         try:
-            refusal = self._admit(request, visit)
+            refusal = self._admit(request, visit, claim)
             with bind_shop(visit.shop):
                 response = refusal or self.get_response(request)
                 response["X-Request-Id"] = visit.request_id
@@ -74,14 +95,14 @@ class FrontDoor:
             structlog.contextvars.clear_contextvars()
         return response
 
-    def _admit(self, request: HttpRequest, visit: Visit) -> HttpResponse | None:
+    def _admit(self, request: HttpRequest, visit: Visit, claim: Claim) -> HttpResponse | None:
         """None to let the request through, else the answer that ends it here."""
         try:
-            return self._inspect(request, visit)
+            return self._inspect(request, visit, claim)
         except HoldfastError as error:
             return self.answer(request, error)
 
-    def _inspect(self, request: HttpRequest, visit: Visit) -> HttpResponse | None:
+    def _inspect(self, request: HttpRequest, visit: Visit, claim: Claim) -> HttpResponse | None:
         rule = rule_for(request.path_info)
         if request.path_info in ANY_HOST:
             visit.family = "health"
@@ -100,6 +121,11 @@ class FrontDoor:
         visit.family = rule.family
         _refuse_nul(request)
         bound_body(request, rule.max_bytes)
+        if (named := _named_shop(claim, visit)) is not None:
+            entry = _agreed_entry(named, rule, entry)
+            visit.shop = for_request(entry, visit.request_id)
+            _publish(request, visit)
+            vars(request)["host_entry"] = entry  # whose mode the redirect decision asks about
         _refuse_closed(request, rule, entry)
         _refuse_foreign(request, rule, entry.hostname, port)
         return None
@@ -113,10 +139,40 @@ def _request_id(request: HttpRequest) -> str:
     return request_id
 
 
-def _drop_internal_headers(request: HttpRequest) -> None:
+def _take_internal_headers(request: HttpRequest) -> Claim:
+    """Removes them from the request, and answers what they said."""
+    said = Claim(token=request.META.get("HTTP_X_FRONT_DOOR_TOKEN", ""), shop_id=request.META.get("HTTP_X_SHOP_ID", ""))
     for name in [name for name in request.META if name.startswith(INTERNAL_HEADERS)]:
         del request.META[name]
     request.__dict__.pop("headers", None)  # Django caches its view of META
+    return said
+
+
+def _named_shop(claim: Claim, visit: Visit) -> str | None:
+    """The shop that a trusted edge names, not yet known to exist. A wrong token is like none (T6)."""
+    if not claim.token:
+        return None
+    trusted = token_ring.admits(claim.token, shop_label=visit.shop.shop_id if visit.shop else NO_SHOP)
+    return claim.shop_id or None if trusted else None
+
+
+def _agreed_entry(named: str, rule: Rule, entry: HostEntry) -> HostEntry:
+    """The host whose shop this request is for, once a trusted edge has named one. On a shop's host the header can only
+    agree; on others, where there is something to decide, the request counts as one to the named shop's own host.
+
+    Raises ShopConflict, and ShopRequired for a shop that doesn't exist.
+    """
+    if entry.shop is not None:
+        if named != entry.shop.shop_id:
+            raise ShopConflict("The header names another shop than the host.")
+        return entry
+    if not rule.edge_names_shop:
+        return entry
+    hostname = host_map.canonical_host(named) if re.match(SHOP_ID_FORM, named) else None
+    own = host_map.find(hostname) if hostname else None
+    if own is None or own.shop is None or own.shop.shop_id != named:
+        raise ShopRequired("The header names no shop that is served here.")
+    return own
 
 
 def _publish(request: HttpRequest, visit: Visit) -> None:

@@ -25,6 +25,11 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Bounded labels: existing shops, the allowlist's families, HTTP statuses. Never a path, a host or an address.
 HTTP_REQUESTS = Counter("http_requests_total", "Requests answered.", ["shop_id", "family", "status"])
 HTTP_SECONDS = Histogram("http_request_seconds", "Seconds to answer.", ["shop_id", "family"], buckets=BUCKETS)
+FRONT_DOOR_TOKEN_REFUSED = Counter(
+    "front_door_token_refused_total",
+    "Requests whose front-door token was not valid; answered as without one.",
+    ["shop_id"],
+)
 
 database_registry = CollectorRegistry(auto_describe=False)
 """What /metrics asks besides the process's own registry."""

@@ -42,10 +42,12 @@ def empty_redis() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def unread_hosts() -> None:
-    """No test inherits another's copy of the host table, nor its outage."""
+    """No test inherits another's copy of the host table or of the front door's tokens, nor an outage of them."""
     from tenants.hosts import host_map  # late: models exist only once Django is set up
+    from tenants.tokens import token_ring
 
     host_map.forget()
+    token_ring.forget()
 
 
 @pytest.fixture(scope="session")

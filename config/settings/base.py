@@ -219,6 +219,8 @@ PROBLEM_ANSWER = "config.problems.answer_error"
 PLATFORM_HOSTS = names("PLATFORM_HOSTS")
 # Seconds after which an edited host row is in force on every process.
 HOST_MAP_SECONDS = 2.0
+# Seconds after which a revoked front-door token opens nothing on any process.
+FRONT_DOOR_TOKEN_SECONDS = 2.0
 PUBLIC_PORT = integer("HOLDFAST_PORT", 443, low=1, high=65535)
 PUBLIC_SCHEME = "https"
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

@@ -3,5 +3,6 @@ from tenants.models.host import Host
 from tenants.models.membership import Membership
 from tenants.models.ownership import StripeObject
 from tenants.models.shop import Shop, ShopSettings
+from tenants.models.token import FrontDoorToken
 
-__all__ = ["AuditEntry", "Host", "Membership", "Shop", "ShopSettings", "StripeObject"]
+__all__ = ["AuditEntry", "FrontDoorToken", "Host", "Membership", "Shop", "ShopSettings", "StripeObject"]

@@ -12,7 +12,8 @@ from django.db.models import Q
 
 from tenants.scoping import ShopQuerySet
 
-SHOP_ID = RegexValidator(r"\A[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", "Lower-case letters, digits and hyphens.")
+SHOP_ID_FORM = r"\A[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+SHOP_ID = RegexValidator(SHOP_ID_FORM, "Lower-case letters, digits and hyphens.")
 
 
 def validate_time_zone(value: str) -> None:
