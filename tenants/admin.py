@@ -26,6 +26,7 @@ from tenants.backoffice import (
 )
 from tenants.desk_scope import scope_of
 from tenants.display import Tone
+from tenants.hosts import host_map
 from tenants.membership_desk import MembershipInline, record_memberships
 from tenants.models import AuditEntry, Host, Membership, Shop, ShopSettings, StripeObject
 
@@ -83,6 +84,10 @@ class ShopAdmin(ReasonedEditsAdmin[Shop]):
         """The id is in Stripe's metadata, in every metric and every host rule: it never changes."""
         return ("id",) if obj else ()
 
+    def save_related(self, request: HttpRequest, form: BaseModelForm[Shop], formsets: list[Any], change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        host_map.announce_on_commit(names=(), shop_ids={form.instance.pk})
+
     @admin.display(description="Status", ordering="status")
     def state(self, shop: Shop) -> str:
         return badge(shop.get_status_display(), "good" if shop.is_active else "plain")
@@ -108,9 +113,11 @@ class HostAdmin(ReasonedEditsAdmin[Host]):
     empty_text = "No host yet. Without one no request reaches a shop."
 
     def save_model(self, request: HttpRequest, obj: Host, form: BaseModelForm[Host], change: bool) -> None:
-        if change:
-            obj.version += 1
         super().save_model(request, obj, form, change)
+        host_map.announce_on_commit(
+            names={obj.hostname, str(form.initial.get("hostname") or obj.hostname)},
+            shop_ids={shop_id for shop_id in (obj.shop_id, form.initial.get("shop")) if shop_id},
+        )
 
     @admin.display(description="Mode", ordering="mode")
     def state(self, host: Host) -> str:

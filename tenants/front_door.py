@@ -30,7 +30,8 @@ from tenants.errors import (
     TooLarge,
     UnknownHost,
 )
-from tenants.hosts import HostEntry, for_request, host_map, normalise_host
+from tenants.host_rows import HostEntry
+from tenants.hosts import for_request, host_map, normalise_host
 from tenants.metrics import HTTP_REQUESTS, HTTP_SECONDS, NO_SHOP
 from tenants.models.shop import SHOP_ID_FORM
 from tenants.origin import DEFAULT_PORTS, SAFE_METHODS, from_elsewhere

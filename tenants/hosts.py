@@ -1,74 +1,28 @@
-"""Host name → shop, from memory. The whole host table is kept per process, so an unknown host costs no query at all.
-
-The table is small beside everything else a platform stores. Keeping all of it makes negative caching free: a scan of
-random names neither asks the database nor grows memory. Whether it changed is asked at most once per refresh interval,
-by a query over the row versions of three small tables; only then are the rows themselves read.
-"""
+"""Host name → what it stands for: from memory, else from Redis, else from PostgreSQL (tenants/host_cache.py)."""
 
 from __future__ import annotations
 
 import re
-import threading
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
-import structlog
 from django.conf import settings
-from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import transaction
+from django.db.models import Q
 
 from tenants.allowlist import HostRole
-from tenants.context import ShopContext, shop_context
+from tenants.context import ShopContext
 from tenants.errors import HostsUnavailable, ShopRequired
+from tenants.host_cache import Pause, Shared, Tiers
+from tenants.host_rows import ENTRIES, SLICES, SLICES_OF_NAMES, HostEntry, slice_of
 from tenants.models import Host
 from tenants.redirects import HostFacts
-
-log = structlog.get_logger(__name__)
 
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*\Z")
 # With an optional port; anything else in a Host header (user info, brackets, commas, spaces) is nobody's host.
 HOST_HEADER = re.compile(r"(?P<name>[A-Za-z0-9.-]{1,254})(?::(?P<port>[0-9]{1,5}))?\Z")
-
-KEEP_WHEN_AWAY_SECONDS = 60.0
-"""How long the last snapshot serves while PostgreSQL is away: long enough for a fail-over, too short to sell for a
-tenant that moved."""
-
-RETRY_SECONDS = 1.0
-WAIT_FOR_REFRESH_SECONDS = 0.5
-
-# xmin changes with every write, whoever makes it and by whatever way; ctid tells two writes of one transaction apart.
-FINGERPRINT = """
-SELECT
-    (SELECT count(*) || ':' || coalesce(sum(hashtextextended(xmin::text || ctid::text, 0)), 0) FROM tenants_host),
-    (SELECT count(*) || ':' || coalesce(sum(hashtextextended(xmin::text || ctid::text, 0)), 0) FROM tenants_shop),
-    (SELECT count(*) || ':' || coalesce(sum(hashtextextended(xmin::text || ctid::text, 0)), 0)
-       FROM tenants_shopsettings)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class HostEntry:
-    """What a host name stands for. `shop` carries no request id yet; None on hooks and platform hosts.
-
-    `role` is the allowlist's; `kind` the stored one, which tells a canonical host from an alias.
-    """
-
-    hostname: str
-    role: HostRole
-    mode: str
-    expires_at: datetime | None
-    shop: ShopContext | None
-    kind: str = Host.Role.PLATFORM
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    fingerprint: tuple[object, ...]
-    by_name: Mapping[str, HostEntry]
-    canonical: Mapping[str, str]
 
 
 def normalise_host(raw: str) -> tuple[str, int | None] | None:
@@ -84,96 +38,78 @@ def normalise_host(raw: str) -> tuple[str, int | None] | None:
 
 
 class HostMap:
-    """One process's copy of the host table, never older than settings.HOST_MAP_SECONDS while PostgreSQL answers."""
+    """One process's view of the host table: nothing older than settings.HOST_MAP_SECONDS while PostgreSQL answers.
+
+    Known names are kept one by one. Unknown ones aren't kept at all: what is kept is which names exist, a slice of the
+    table at a time, so that no number of invented names grows the memory or reaches the database again.
+    """
+
+    MOST_ENTRIES = 4096
+    """A few megabytes. A process that serves more hosts than that at a time fetches the rest from Redis."""
 
     def __init__(self) -> None:
-        self._refreshing = threading.Lock()
-        self._snapshot: Snapshot | None = None
-        self._checked_at = 0.0
-        self._failed_at: float | None = None
+        self._shared, self._database = Shared(), Pause()
+        self._entries = Tiers(ENTRIES, most=self.MOST_ENTRIES, shared=self._shared, database=self._database)
+        self._slices = Tiers(SLICES_OF_NAMES, most=SLICES, shared=self._shared, database=self._database)
 
     def find(self, hostname: str) -> HostEntry | None:
-        """The entry of a normalised host name. Raises HostsUnavailable when nothing recent enough is known."""
-        if hostname in settings.PLATFORM_HOSTS:
-            return HostEntry(hostname, HostRole.PLATFORM, Host.Mode.ACTIVE, None, None)
-        return self._current().by_name.get(hostname)
+        """The entry of a normalised host name, None for a host that isn't ours.
 
-    def canonical_host(self, shop_id: str) -> str | None:
-        return self._current().canonical.get(shop_id)
+        Raises HostsUnavailable when nothing recent enough is known and PostgreSQL can't be asked.
+        """
+        if hostname in settings.PLATFORM_HOSTS:
+            return HostEntry(hostname, HostRole.PLATFORM, Host.Mode.ACTIVE, None, None, Host.Role.PLATFORM)
+        entry = self._entries.young(hostname)
+        if entry is not None:
+            return entry
+        if self._entries.memory.get(hostname) is None and self._surely_unknown(hostname):
+            return None
+        entry = self._entries.find(hostname)
+        if entry is None:
+            self._learn_slice(hostname)
+        return entry
+
+    def announce_on_commit(self, *, names: Collection[str], shop_ids: Collection[str]) -> None:
+        """`announce` as soon as the transaction has committed; a failure there leaves the commit what it is."""
+        transaction.on_commit(lambda: self.announce(names=names, shop_ids=shop_ids), robust=True)
+
+    def announce(self, *, names: Collection[str], shop_ids: Collection[str]) -> None:
+        """Takes what is known of `names` and of the shops' hosts out of Redis and of this process, after a commit.
+
+        Other processes see the change when their own copies end; so do all when Redis can't be told. One query.
+        """
+        rows = dict(
+            Host.objects.filter(Q(hostname__in=names) | Q(shop_id__in=shop_ids)).values_list("hostname", "version")
+        )
+        newest = max(rows.values(), default=0)
+        outdated = {name: rows.get(name, newest) for name in {*rows, *names}}
+        keys = {self._entries.shared_key(name): version for name, version in outdated.items()}
+        for name, version in rows.items():
+            # A slice that still holds a name that is gone costs a query; one that lacks a new name would hide it.
+            key = self._slices.shared_key(slice_of(name))
+            keys[key] = max(version, keys.get(key, 0))
+        self._shared.outdate(keys)
+        for name in outdated:
+            self._entries.memory.drop(name)
+            self._slices.memory.drop(slice_of(name))
 
     def forget(self) -> None:
-        """Drops the copy: the next caller reads the table."""
-        self._snapshot = None
-        self._checked_at = 0.0
-        self._failed_at = None
+        """Drops what this process knows, outages included: the next caller asks."""
+        self._entries.memory.clear()
+        self._slices.memory.clear()
+        self._database.end()
+        self._shared.close()
 
-    def _current(self) -> Snapshot:
-        now = time.monotonic()
-        age = now - self._checked_at
-        snapshot = self._snapshot
-        if snapshot is not None and age < settings.HOST_MAP_SECONDS / 2:
-            return snapshot
-        # From half of its life on one thread refreshes and the others go on; past its life they wait for it, briefly,
-        # but not while PostgreSQL is known to be away: then the last copy is all there is.
-        goes_on = snapshot is not None and (age < settings.HOST_MAP_SECONDS or self._failed_at is not None)
-        if self._refreshing.acquire(timeout=0.0 if goes_on else WAIT_FOR_REFRESH_SECONDS):
-            try:
-                self._refresh(now)
-            finally:
-                self._refreshing.release()
-        return self._usable()
+    def _surely_unknown(self, hostname: str) -> bool:
+        names = self._slices.cached(slice_of(hostname))
+        return names is not None and names.lacks(hostname)
 
-    def _usable(self) -> Snapshot:
-        if self._snapshot is None or time.monotonic() - self._checked_at > KEEP_WHEN_AWAY_SECONDS:
-            raise HostsUnavailable("The host table is out of reach at the moment. Nothing was changed; try again.")
-        return self._snapshot
-
-    def _refresh(self, asked_at: float) -> None:
-        """Called under the lock. A failure leaves the last snapshot in force and is not tried again at once."""
-        if self._snapshot is not None and self._checked_at > asked_at:
-            return  # another thread was faster
-        started = time.monotonic()
-        if self._failed_at is not None and started - self._failed_at < RETRY_SECONDS:
-            return
+    def _learn_slice(self, hostname: str) -> None:
+        """So that this unknown name, and every other in its slice, is refused from memory from now on."""
         try:
-            fingerprint = _fingerprint()
-            if self._snapshot is None or self._snapshot.fingerprint != fingerprint:
-                self._snapshot = _load(fingerprint)
-        except DatabaseError as error:
-            log.warning("host_map_not_refreshed", error=type(error).__name__)
-            self._failed_at = time.monotonic()
-            connection.close_if_unusable_or_obsolete()
-        else:
-            # The moment before the question, not after the answer: a slow answer is an old one.
-            self._checked_at, self._failed_at = started, None
-
-
-def _fingerprint() -> tuple[object, ...]:
-    with connection.cursor() as cursor:
-        cursor.execute(FINGERPRINT)
-        return tuple(cursor.fetchone() or ())
-
-
-def _load(fingerprint: tuple[object, ...]) -> Snapshot:
-    rows = list(Host.objects.select_related("shop__settings"))
-    canonical = {row.shop_id: row.hostname for row in rows if row.shop_id and row.role == Host.Role.CANONICAL}
-    by_name: dict[str, HostEntry] = {}
-    for row in rows:
-        shop = None
-        if row.shop is not None:
-            if not hasattr(row.shop, "settings"):
-                log.error("host_of_a_shop_without_settings", host=row.hostname, shop_id=row.shop_id)
-                continue
-            shop = shop_context(
-                row.shop, request_id="", host=row.hostname, canonical_host=canonical.get(row.shop_id or "", "")
-            )
-        by_name[row.hostname] = HostEntry(row.hostname, role_of(row.role), row.mode, row.expires_at, shop, row.role)
-    return Snapshot(fingerprint, by_name, canonical)
-
-
-def role_of(role: str) -> HostRole:
-    """What a stored role means to the allowlist: every kind of shop host serves the shop."""
-    return HostRole(role) if role in {Host.Role.HOOKS, Host.Role.PLATFORM} else HostRole.SHOP
+            self._slices.find(slice_of(hostname))
+        except HostsUnavailable:
+            return  # the answer is known all the same
 
 
 host_map = HostMap()
@@ -185,8 +121,11 @@ def for_request(entry: HostEntry, request_id: str) -> ShopContext | None:
 
 
 def canonical_host_of(shop_id: str) -> str:
-    """The shop's own host name, for jobs, which have no request. Raises ShopRequired when it has none."""
-    hostname = host_map.canonical_host(shop_id)
+    """The shop's own host name, for jobs, which have no request. One query.
+
+    Raises ShopRequired when it has none.
+    """
+    hostname = Host.objects.filter(shop_id=shop_id, role=Host.Role.CANONICAL).values_list("hostname", flat=True).first()
     if hostname is None:
         raise ShopRequired(f"The shop {shop_id!r} has no canonical host. Add one under Tenants, Hosts.")
     return hostname

@@ -15,6 +15,10 @@ HOSTNAME = RegexValidator(
 )
 
 
+HASH = "(('x' || left(md5(%(expressions)s), 16))::bit(64)::bigint)"
+"""The first 64 bits of MD5 as a signed number: spreads the names, and Python computes the same (tenants/hosts.py)."""
+
+
 class Host(models.Model):
     """One host name. Editing a row moves the domain; every process sees it within two seconds."""
 
@@ -37,7 +41,12 @@ class Host(models.Model):
     mode = models.CharField(max_length=16, choices=Mode, default=Mode.ACTIVE)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="hosts")
     expires_at = models.DateTimeField(null=True, blank=True)
-    version = models.PositiveBigIntegerField(default=1, editable=False)
+    # Written by triggers alone: a new, higher number whenever the row, its shop, the shop's settings or the shop's
+    # canonical host changes, by whatever way. Caches compare it.
+    version = models.PositiveBigIntegerField(default=0, editable=False)
+    name_hash = models.GeneratedField(
+        expression=models.Func("hostname", template=HASH), output_field=models.BigIntegerField(), db_persist=True
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -45,6 +54,8 @@ class Host(models.Model):
 
     class Meta:
         ordering = ("hostname",)
+        # Read by the host map's slices (tenants/host_rows.py), without visiting the rows.
+        indexes = (models.Index(name="host_by_hash", fields=["name_hash"], include=["version"]),)
         constraints = (
             models.CheckConstraint(
                 name="host_shop_matches_role",

@@ -47,6 +47,8 @@ def errors(page: Any) -> str:
 
 def test_a_host_moves_with_a_reason_and_the_trail_says_from_where(owner: Client):
     host = HostFactory(shop__id="acme")
+    host.refresh_from_db()
+    version = host.version
     other = ShopFactory(id="other")
     assert host_map.find("acme.localhost") is not None
     path = f"/admin/tenants/host/{host.pk}/change/"
@@ -60,7 +62,7 @@ def test_a_host_moves_with_a_reason_and_the_trail_says_from_where(owner: Client)
     done = owner.post(path, data | {"reason_for_change": "Sold to the other shop"})
     assert done.status_code == 302, errors(done)
     host.refresh_from_db()
-    assert (host.shop_id, host.version) == ("other", 2)
+    assert (host.shop_id, host.version > version) == ("other", True)
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.object_type, entry.object_id, entry.shop_id, entry.actor_name, entry.reason) == (
         "host.changed",

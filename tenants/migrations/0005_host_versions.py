@@ -1,0 +1,85 @@
+"""Host rows carry a version that nobody can forget to raise, and a hash by which their names are read in slices.
+
+One sequence for all rows: a name that moved from one row to another still only ever gets higher versions. The number is
+drawn while the row is locked, so versions of one row rise in the order of their commits.
+"""
+
+from django.db import migrations, models
+
+VERSIONS = """
+CREATE SEQUENCE tenants_host_version;
+SELECT setval('tenants_host_version', coalesce((SELECT max(version) FROM tenants_host), 0) + 1);
+
+CREATE FUNCTION tenants_host_versioned() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.version := nextval('tenants_host_version');
+    RETURN NEW;
+END $$;
+CREATE TRIGGER tenants_host_versioned BEFORE INSERT OR UPDATE ON tenants_host
+    FOR EACH ROW EXECUTE FUNCTION tenants_host_versioned();
+
+-- What a host stands for contains its shop, the shop's settings and the shop's canonical host.
+CREATE FUNCTION tenants_shop_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tenants_host SET version = 0 WHERE shop_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tenants_shop_changed AFTER UPDATE ON tenants_shop
+    FOR EACH ROW EXECUTE FUNCTION tenants_shop_changed();
+
+CREATE FUNCTION tenants_shopsettings_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tenants_host SET version = 0 WHERE shop_id = coalesce(NEW.shop_id, OLD.shop_id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tenants_shopsettings_changed AFTER INSERT OR UPDATE OR DELETE ON tenants_shopsettings
+    FOR EACH ROW EXECUTE FUNCTION tenants_shopsettings_changed();
+
+CREATE FUNCTION tenants_canonical_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF 'canonical' IN (NEW.role, OLD.role) THEN
+        UPDATE tenants_host SET version = 0
+         WHERE shop_id IN (NEW.shop_id, OLD.shop_id) AND id <> coalesce(NEW.id, OLD.id);
+    END IF;
+    RETURN NULL;
+END $$;
+-- Not for updates that these triggers make themselves.
+CREATE TRIGGER tenants_canonical_changed AFTER INSERT OR UPDATE OR DELETE ON tenants_host
+    FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION tenants_canonical_changed();
+"""
+VERSIONS_REVERSE = """
+DROP TRIGGER tenants_canonical_changed ON tenants_host;
+DROP FUNCTION tenants_canonical_changed();
+DROP TRIGGER tenants_shopsettings_changed ON tenants_shopsettings;
+DROP FUNCTION tenants_shopsettings_changed();
+DROP TRIGGER tenants_shop_changed ON tenants_shop;
+DROP FUNCTION tenants_shop_changed();
+DROP TRIGGER tenants_host_versioned ON tenants_host;
+DROP FUNCTION tenants_host_versioned();
+DROP SEQUENCE tenants_host_version;
+"""
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('tenants', '0004_front_door_token'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='host',
+            name='name_hash',
+            field=models.GeneratedField(db_persist=True, expression=models.Func('hostname', template="(('x' || left(md5(%(expressions)s), 16))::bit(64)::bigint)"), output_field=models.BigIntegerField()),
+        ),
+        migrations.AlterField(
+            model_name='host',
+            name='version',
+            field=models.PositiveBigIntegerField(default=0, editable=False),
+        ),
+        migrations.AddIndex(
+            model_name='host',
+            index=models.Index(fields=['name_hash'], include=('version',), name='host_by_hash'),
+        ),
+        migrations.RunSQL(VERSIONS, VERSIONS_REVERSE),
+    ]
