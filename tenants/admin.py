@@ -76,6 +76,7 @@ class ShopAdmin(ReasonedEditsAdmin[Shop]):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
+        host_map.announce_on_commit(names=(), shop_ids={form.instance.pk})
         for formset in formsets:
             if formset.model is Membership:
                 record_memberships(request, formset, reason=form.cleaned_data["reason_for_change"])
@@ -83,10 +84,6 @@ class ShopAdmin(ReasonedEditsAdmin[Shop]):
     def get_readonly_fields(self, request: HttpRequest, obj: Shop | None = None) -> tuple[str, ...]:
         """The id is in Stripe's metadata, in every metric and every host rule: it never changes."""
         return ("id",) if obj else ()
-
-    def save_related(self, request: HttpRequest, form: BaseModelForm[Shop], formsets: list[Any], change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        host_map.announce_on_commit(names=(), shop_ids={form.instance.pk})
 
     @admin.display(description="Status", ordering="status")
     def state(self, shop: Shop) -> str:

@@ -13,7 +13,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
 
 from tenants.errors import HoldfastError, NotFound, ShopExpired
-from tenants.hosts import HostEntry, host_facts, public_origin
+from tenants.host_rows import HostEntry
+from tenants.hosts import host_facts, public_origin
 from tenants.redirects import Decision, HostFacts, Outcome, RequestFacts, decide, escape_target, locale_of
 
 
