@@ -151,6 +151,8 @@ class Shared:
 
     def outdate(self, versions: Mapping[str, int]) -> None:
         """Removes what is older than the version given for each key, and keeps such from being written again."""
+        if not versions:
+            return
 
         def tell(client: redis.Redis) -> None:
             with client.pipeline(transaction=False) as pipe:
@@ -259,6 +261,12 @@ class Tiers(Generic[T]):
             return self._refresh(key, now)
         finally:
             self._turns.give_back(key)
+
+    def outdate(self, versions: Mapping[str, int]) -> None:
+        """Takes what is older than the version given for each key out of Redis and out of this process."""
+        self._shared.outdate({self.shared_key(key): version for key, version in versions.items()})
+        for key in versions:
+            self.memory.drop(key)
 
     def shared_key(self, key: str) -> str:
         return f"{self._source.kind}:{key}"

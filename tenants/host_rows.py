@@ -102,6 +102,10 @@ def _read_entry(hostname: str) -> tuple[HostEntry, int] | None:
     return HostEntry(row.hostname, role_of(row.role), row.mode, row.expires_at, shop, row.role), row.version
 
 
+def _read_canonical(shop_id: str) -> tuple[str, int] | None:
+    return Host.objects.filter(shop_id=shop_id, role=Host.Role.CANONICAL).values_list("hostname", "version").first()
+
+
 def _read_slice(key: str) -> tuple[Slice, int]:
     low = LOWEST_HASH + (int(key) << SLICE_BITS)
     with connection.cursor() as cursor:
@@ -136,3 +140,5 @@ ENTRIES: Source[HostEntry] = Source(
     unpack=msgspec.msgpack.Decoder(HostEntry).decode,
 )
 SLICES_OF_NAMES: Source[Slice] = Source(kind="slice", read=_read_slice, pack=_pack_slice, unpack=_unpack_slice)
+CANONICAL: Source[str] = Source(kind="canonical", read=_read_canonical, pack=str.encode, unpack=bytes.decode)
+"""A shop's id to its canonical host."""

@@ -15,7 +15,7 @@ from tenants.allowlist import HostRole
 from tenants.context import ShopContext
 from tenants.errors import HostsUnavailable, ShopRequired
 from tenants.host_cache import Pause, Shared, Tiers
-from tenants.host_rows import ENTRIES, SLICES, SLICES_OF_NAMES, HostEntry, slice_of
+from tenants.host_rows import CANONICAL, ENTRIES, SLICES, SLICES_OF_NAMES, HostEntry, slice_of
 from tenants.models import Host
 from tenants.redirects import HostFacts
 
@@ -50,6 +50,7 @@ class HostMap:
     def __init__(self) -> None:
         self._shared, self._database = Shared(), Pause()
         self._entries = Tiers(ENTRIES, most=self.MOST_ENTRIES, shared=self._shared, database=self._database)
+        self._canonical = Tiers(CANONICAL, most=self.MOST_ENTRIES, shared=self._shared, database=self._database)
         self._slices = Tiers(SLICES_OF_NAMES, most=SLICES, shared=self._shared, database=self._database)
 
     def find(self, hostname: str) -> HostEntry | None:
@@ -69,6 +70,10 @@ class HostMap:
             self._learn_slice(hostname)
         return entry
 
+    def canonical_host(self, shop_id: str) -> str | None:
+        """The canonical host of a shop, None when it has none or doesn't exist. Raises HostsUnavailable as `find`."""
+        return self._canonical.young(shop_id) or self._canonical.find(shop_id)
+
     def announce_on_commit(self, *, names: Collection[str], shop_ids: Collection[str]) -> None:
         """`announce` as soon as the transaction has committed; a failure there leaves the commit what it is."""
         transaction.on_commit(lambda: self.announce(names=names, shop_ids=shop_ids), robust=True)
@@ -78,24 +83,26 @@ class HostMap:
 
         Other processes see the change when their own copies end; so do all when Redis can't be told. One query.
         """
-        rows = dict(
-            Host.objects.filter(Q(hostname__in=names) | Q(shop_id__in=shop_ids)).values_list("hostname", "version")
-        )
-        newest = max(rows.values(), default=0)
-        outdated = {name: rows.get(name, newest) for name in {*rows, *names}}
-        keys = {self._entries.shared_key(name): version for name, version in outdated.items()}
-        for name, version in rows.items():
-            # A slice that still holds a name that is gone costs a query; one that lacks a new name would hide it.
-            key = self._slices.shared_key(slice_of(name))
-            keys[key] = max(version, keys.get(key, 0))
-        self._shared.outdate(keys)
-        for name in outdated:
-            self._entries.memory.drop(name)
-            self._slices.memory.drop(slice_of(name))
+        wanted = Host.objects.filter(Q(hostname__in=names) | Q(shop_id__in=shop_ids))
+        rows = list(wanted.values_list("hostname", "version", "shop_id", "role"))
+        newest = max((version for _, version, _, _ in rows), default=0)
+        # What has no row any more is outdated by whatever changed last.
+        hosts = dict.fromkeys(names, newest) | {name: version for name, version, _, _ in rows}
+        shops = dict.fromkeys(shop_ids, newest) | {
+            shop_id: version for _, version, shop_id, role in rows if role == Host.Role.CANONICAL and shop_id
+        }
+        # A slice that still holds a name that is gone costs a query; one that lacks a new name would hide it.
+        slices: dict[str, int] = {}
+        for name, version, _, _ in rows:
+            slices[slice_of(name)] = max(version, slices.get(slice_of(name), 0))
+        self._entries.outdate(hosts)
+        self._canonical.outdate(shops)
+        self._slices.outdate(slices)
 
     def forget(self) -> None:
         """Drops what this process knows, outages included: the next caller asks."""
         self._entries.memory.clear()
+        self._canonical.memory.clear()
         self._slices.memory.clear()
         self._database.end()
         self._shared.close()
@@ -121,11 +128,8 @@ def for_request(entry: HostEntry, request_id: str) -> ShopContext | None:
 
 
 def canonical_host_of(shop_id: str) -> str:
-    """The shop's own host name, for jobs, which have no request. One query.
-
-    Raises ShopRequired when it has none.
-    """
-    hostname = Host.objects.filter(shop_id=shop_id, role=Host.Role.CANONICAL).values_list("hostname", flat=True).first()
+    """The shop's own host name, for jobs, which have no request. Raises ShopRequired when it has none."""
+    hostname = host_map.canonical_host(shop_id)
     if hostname is None:
         raise ShopRequired(f"The shop {shop_id!r} has no canonical host. Add one under Tenants, Hosts.")
     return hostname
