@@ -45,6 +45,8 @@ def configuration(*, level: str) -> dict[str, Any]:
             # The request line is the front door's; Django's own would repeat it. Its errors carry the tracebacks.
             "django.request": {"level": "ERROR"},
             "django.server": {"level": "WARNING"},
+            # Prose about each failed login; the request line tells the lock by its 429.
+            "axes": {"level": "ERROR"},
             # Stripe's package logs request parameters at INFO: personal data.
             "stripe": {"level": "WARNING"},
         },

@@ -48,7 +48,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("tenants.auditentry", "history"),
         ),
     ),
-    ("Staff", (("auth.user", "person"), ("auth.group", "group"))),
+    ("Staff", (("auth.user", "person"), ("auth.group", "group"), ("axes.accessattempt", "lock_clock"))),
 )
 ELSEWHERE = "More"
 PLAIN_ICON = "table_rows"

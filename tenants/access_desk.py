@@ -1,12 +1,15 @@
-"""Who may come in: the trusted edge's tokens."""
+"""Who may come in: the trusted edge's tokens, and staff whom failed logins have locked out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from axes.models import AccessAttempt
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
@@ -20,9 +23,11 @@ from tenants.backoffice import (
     list_url,
     shop_time,
     staff_actor,
+    time_left,
     widgets,
 )
 from tenants.errors import WrongState
+from tenants.logins import unlock_login
 from tenants.models import FrontDoorToken
 from tenants.tokens import issue_front_door_token, revoke_front_door_token
 
@@ -106,3 +111,56 @@ class FrontDoorTokenAdmin(ReadOnlyAdmin[FrontDoorToken]):
     @admin.display(description="Revoked", ordering="revoked_at")
     def revoked(self, token: FrontDoorToken) -> str:
         return shop_time(token.revoked_at) if token.revoked_at else ""
+
+
+def plan_unlocking(attempt: AccessAttempt) -> str | Refused:
+    if not attempt.username or not attempt.ip_address:
+        return Refused("It names no login.")
+    return "Its failures from this address are forgotten: the next login is the first."
+
+
+def unlock(attempt: AccessAttempt, mandate: Mandate) -> str:
+    unlock_login(username=attempt.username, address=attempt.ip_address, reason=mandate.reason, acting=mandate.acting)
+    return "Unlocked."
+
+
+@admin.register(AccessAttempt)
+class FailedLoginAdmin(ReadOnlyAdmin[AccessAttempt]):
+    """One row per name, address and browser; together they lock the name from that address."""
+
+    shop_path = None
+    list_display = ("username", "state", "failures_since_start", "ip_address", "last", "forgotten")
+    fields = ("username", "state", "failures_since_start", "ip_address", "user_agent", "last", "forgotten")
+    readonly_fields = fields
+    search_fields = ("username__exact", "ip_address__exact")
+    search_help_text = "A whole user name or address"
+    ordering = ("-attempt_time", "-id")
+    empty_text = "Nobody has failed to log in lately. Failures are forgotten after a while."
+    reason_actions = (
+        ReasonAction(
+            name="unlock",
+            label="Unlock",
+            plan=plan_unlocking,
+            verb=unlock,
+            permission="axes.change_accessattempt",
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AccessAttempt]:
+        same = AccessAttempt.objects.filter(username=OuterRef("username"), ip_address=OuterRef("ip_address"))
+        together = same.order_by().values("username").annotate(sum=Sum("failures_since_start")).values("sum")
+        rows: QuerySet[AccessAttempt] = super().get_queryset(request).annotate(together=Subquery(together))
+        return rows.defer("get_data", "post_data")
+
+    @admin.display(description="State")
+    def state(self, attempt: AccessAttempt) -> str:
+        locked = attempt.together >= settings.AXES_FAILURE_LIMIT
+        return badge("Locked", "bad") if locked else badge("Counted", "plain")
+
+    @admin.display(description="Last failure", ordering="attempt_time")
+    def last(self, attempt: AccessAttempt) -> str:
+        return shop_time(attempt.attempt_time)
+
+    @admin.display(description="Forgotten")
+    def forgotten(self, attempt: AccessAttempt) -> str:
+        return time_left(attempt.attempt_time + settings.AXES_COOLOFF_TIME)

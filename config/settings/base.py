@@ -6,6 +6,7 @@ Nothing here starts a server or opens a connection: linters, migrations and `col
 from __future__ import annotations
 
 import ssl
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "django_structlog",
+    "axes",
     "tenants",
     "inventory",
     "commerce",
@@ -57,6 +59,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -148,6 +151,23 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+# axes first: whoever is locked out doesn't get as far as having a password compared.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# By name and address together: by name alone anybody could lock a member of staff out, by address alone one member's
+# forgotten password would lock the office out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = integer("LOGIN_FAILURE_LIMIT", 5, low=1, high=100)
+AXES_COOLOFF_TIME = timedelta(minutes=integer("LOGIN_COOLOFF_MINUTES", 15, low=1, high=1440))
+AXES_RESET_ON_SUCCESS = True
+# Knocking on a locked door doesn't keep it locked.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "tenants.client_ip.client_bucket"
+AXES_LOCKOUT_CALLABLE = "config.lockout.locked_out"
+# What is kept is what the lock needs, until it ends: no history of logins, no page of axes' own, no form's contents.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "next"]
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
@@ -221,6 +241,9 @@ PLATFORM_HOSTS = names("PLATFORM_HOSTS")
 HOST_MAP_SECONDS = 2.0
 # Seconds after which a revoked front-door token opens nothing on any process.
 FRONT_DOOR_TOKEN_SECONDS = 2.0
+# Proxies in front of the application that append to X-Forwarded-For. Development trusts one, so that simulated
+# customers carry addresses of their own.
+TRUSTED_PROXY_DEPTH = integer("TRUSTED_PROXY_DEPTH", 1, low=0, high=10)
 PUBLIC_PORT = integer("HOLDFAST_PORT", 443, low=1, high=65535)
 PUBLIC_SCHEME = "https"
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
