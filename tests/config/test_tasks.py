@@ -1,0 +1,94 @@
+"""A task that a request causes carries the request's id and shop, through a real broker into a real worker (T7)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import current_app
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+from pytest_django import Settings
+
+from tests.factories.tenants import HostFactory
+from tests.house.code import ROOT
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+# Celery's own and harmless: it needs no database, which the worker doesn't share with this test.
+TASK = "celery.accumulate"
+
+
+def enqueue(request: HttpRequest) -> HttpResponse:
+    current_app.send_task(TASK, args=[1], queue=request.GET["queue"], task_id=request.GET["task"])
+    return HttpResponse("ok")
+
+
+urlpatterns = [path("api/cart", enqueue)]
+
+
+class Worker:
+    """`celery worker` as in production but for its queue, which is its own: others use this broker too."""
+
+    def __init__(self, log: Path) -> None:
+        self.queue, self.log = f"test-{uuid4().hex}", log
+        command = "celery -A config worker --pool solo --without-gossip --without-mingle --without-heartbeat -Q"
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command.split(), self.queue],
+                cwd=ROOT,
+                env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def line(self, **wanted: str) -> dict[str, Any]:
+        """The first line of its log with these members; waits for it."""
+        until = time.monotonic() + 45
+        while time.monotonic() < until:
+            for text in self.log.read_text().splitlines():
+                line = json.loads(text) if text.startswith("{") else {}
+                if wanted.items() <= line.items():
+                    return line
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.1)
+        raise AssertionError(f"No line {wanted} in:\n{self.log.read_text()}")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        with current_app.connection_for_write() as connection:
+            connection.default_channel.queue_delete(self.queue)
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    worker = Worker(tmp_path_factory.mktemp("worker") / "log")
+    yield worker
+    worker.stop()
+
+
+def test_the_id_and_the_shop_of_the_request_that_caused_it(client: Client, settings: Settings, worker: Worker):
+    settings.ROOT_URLCONF = __name__
+    HostFactory(shop__id="acme")
+    task = uuid4().hex
+    headers = {"Host": "acme.localhost", "X-Request-Id": "caused-by-this"}
+    assert client.get("/api/cart", {"queue": worker.queue, "task": task}, headers=headers).status_code == 200
+    for event in ("task_started", "task_succeeded"):
+        line = worker.line(event=event, task_id=task)
+        assert (line["request_id"], line["shop_id"]) == ("caused-by-this", "acme")
+
+
+def test_nothing_of_it_sticks_to_the_next_task_of_that_worker(worker: Worker):
+    task = uuid4().hex
+    current_app.send_task(TASK, args=[1], queue=worker.queue, task_id=task)
+    assert {"request_id", "shop_id"} & set(worker.line(event="task_succeeded", task_id=task)) == set()
