@@ -110,7 +110,7 @@ class FrontDoorTokenAdmin(ReadOnlyAdmin[FrontDoorToken]):
 
     @admin.display(description="Revoked", ordering="revoked_at")
     def revoked(self, token: FrontDoorToken) -> str:
-        return shop_time(token.revoked_at) if token.revoked_at else ""
+        return shop_time(token.revoked_at)
 
 
 def plan_unlocking(attempt: AccessAttempt) -> str | Refused:
