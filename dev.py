@@ -196,6 +196,7 @@ PRODUCTION = {
     "STRIPE_SECRET_KEY": "sk_live_nothing",
     "STRIPE_ACCOUNT": "acct_nothing",
     "STRIPE_WEBHOOK_SECRETS": "whsec_nothing",
+    "CREDENTIAL_KEYS": "bm90aGluZy1idXQtYXMtbG9uZy1hcy1hLWtleS1pcyE=",
     "PLATFORM_HOSTS": "holdfast.example",
     "METRICS_TOKEN": "nothing-but-long-enough-to-be-taken-for-a-token",
 }

@@ -12,6 +12,7 @@ from checkout.contracts import StartCheckout, WantedLine
 from checkout.errors import AmountTooSmall
 from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.lookup import CatalogItem, items_by_key
+from commerce.gateway.client import access_of
 from commerce.money import minimum_charge
 from commerce.orders.orders import NewLine
 from inventory.holds import Line
@@ -122,7 +123,7 @@ def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout) ->
         {
             "kind": shop.policy.kind,
             "ui": shop.policy.checkout_ui,
-            "account": shop.policy.stripe_connected_account,
+            "account": access_of(shop).scope.account,
             "currency": quote.currency,
             "email": command.email,
             "locale": command.locale,

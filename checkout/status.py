@@ -20,7 +20,7 @@ from commerce.gateway.failures import StripeFailure
 from commerce.models import Order, OrderLine
 from inventory.errors import InventoryBusy
 from tenants.context import ShopContext
-from tenants.errors import NotFound
+from tenants.errors import CredentialsUnusable, NotFound
 
 log = structlog.get_logger(__name__)
 Status = Order.Status
@@ -74,7 +74,7 @@ def order_status(*, shop: ShopContext, session_id: str) -> OrderStatus:
     if attempt.order.status in UNSETTLED and _may_ask_stripe(attempt, now=timezone.now()):
         try:
             settle_session(shop=shop, session_id=session_id)
-        except (StripeFailure, InventoryBusy, SessionUnknown) as failure:
+        except (StripeFailure, InventoryBusy, SessionUnknown, CredentialsUnusable) as failure:
             log.warning("status_without_stripe", session_id=session_id, error=str(failure))
         attempt.order.refresh_from_db()
     order = attempt.order

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,10 +14,16 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register, run_checks
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection
+
+from tenants.resealing import lost_seals
 
 STRIPE = "https://api.stripe.com"
 STANDIN_KEY = "sk_test_standin"
 SHORTEST_TOKEN = 24
+NEW_CREDENTIAL_KEY = (
+    "Make one with `python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'`."
+)
 
 
 def refuse_to_start() -> None:
@@ -25,6 +32,9 @@ def refuse_to_start() -> None:
     SystemExit rather than an exception: Celery's signals would log that and start all the same.
     """
     errors = [message for message in run_checks() if message.is_serious() and not message.is_silenced()]
+    if not errors:
+        errors = [*check_sealed_rows()]
+        connection.close()  # a server forks after this, and children must not share it
     if errors:
         raise SystemExit("\n".join(["The settings contradict themselves:", *map(str, errors)]))
 
@@ -64,6 +74,8 @@ def _everywhere() -> Iterator[CheckMessage]:
             "CHECKOUT_REPRICE_DRIFT_ABS or CHECKOUT_REPRICE_DRIFT_PCT is out of range.",
             "ABS is an amount in the major unit, PCT a share from 0 to 1: 0.01 is one per cent.",
         )
+    if not all(map(_is_fernet_key, settings.CREDENTIAL_KEYS)):
+        yield _error("E017", "CREDENTIAL_KEYS holds a text that is no key.", NEW_CREDENTIAL_KEY)
 
 
 def _production() -> Iterator[CheckMessage]:
@@ -91,6 +103,35 @@ def _production() -> Iterator[CheckMessage]:
             "PLATFORM_HOSTS is empty: the admin, where hosts are edited, would have no address.",
             "Set the admin's host name, such as admin.example.com.",
         )
+    if not settings.CREDENTIAL_KEYS:
+        yield _error("E018", "CREDENTIAL_KEYS is empty: shops' Stripe keys could not be kept.", NEW_CREDENTIAL_KEY)
+
+
+@register(Tags.database)
+def check_sealed_rows(**kwargs: Any) -> Sequence[CheckMessage]:
+    """Secrets that no configured key opens. Asks the database, so it runs where that is wanted: at a start of server
+    or worker, at `migrate`, and with `check --database default`. A database that is away is readiness' matter.
+    """
+    try:
+        lost = lost_seals()
+    except (OperationalError, InterfaceError, ProgrammingError):
+        return []
+    if not lost:
+        return []
+    return [
+        _error(
+            "E019",
+            f"{lost} stored secrets were sealed with a key that CREDENTIAL_KEYS doesn't hold.",
+            "Put that key back, behind the newest; `manage.py rotate_credentials` makes it superfluous.",
+        )
+    ]
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(key.encode())) == 32
+    except ValueError:
+        return False
 
 
 def _is_live(key: str) -> bool:

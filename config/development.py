@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -49,6 +50,7 @@ def environment(data: Path, services: embedded.Services, *, settings: str) -> di
         "DATABASE_URL": services.database_url,
         "REDIS_URL": services.redis_url,
         "SECRET_KEY": secret["django"],
+        "CREDENTIAL_KEYS": secret["credentials"],
     }
     testing = settings.endswith(".test")
     if testing or uses_standin():
@@ -73,8 +75,13 @@ def _secrets(data: Path) -> dict[str, str]:
     """Made once per data folder, so that sessions and signed webhooks outlive a restart."""
     path = data / "secrets.json"
     found = read_json(path)
-    if not found:
-        found = {"django": secrets.token_urlsafe(50), "webhook": f"whsec_{secrets.token_urlsafe(32)}"}
+    made = {
+        "django": secrets.token_urlsafe(50),
+        "webhook": f"whsec_{secrets.token_urlsafe(32)}",
+        "credentials": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    }
+    if made.keys() - found.keys():
+        found = made | found
         write_json(path, found)
     return found
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 
+from tenants.secrecy import without_secrets
+
 SHARED_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -13,6 +15,11 @@ SHARED_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+
+
+def _hide_secrets(logger: Any, method: str, line: str) -> str:
+    """The last look at a finished line: whatever quoted a key, exceptions of other packages included, doesn't here."""
+    return without_secrets(line)
 
 
 def configuration(*, level: str) -> dict[str, Any]:
@@ -35,6 +42,7 @@ def configuration(*, level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.JSONRenderer(),
+                    _hide_secrets,
                 ],
                 "foreign_pre_chain": SHARED_PROCESSORS,
             }

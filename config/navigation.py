@@ -37,6 +37,9 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("webhooks.stripeevent", "bolt"),
             ("commerce.journalentry", "account_balance"),
             ("tenants.stripeobject", "link"),
+            ("tenants.shoppayments", "key"),
+            ("tenants.webhooksecret", "signature"),
+            ("tenants.shopcredential", "badge"),
         ),
     ),
     (

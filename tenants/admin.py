@@ -46,7 +46,7 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
         ("Storefront", {"fields": ("kind", "currency", "default_locale", "locales", "time_zone", "checkout_ui")}),
         ("Inventory", {"fields": ("inventory_mode", "hold_ttl_seconds", "requires_central_inventory")}),
         ("Prices", {"fields": ("reprice_policy", "reprice_drift_abs", "reprice_drift_pct")}),
-        ("Payments", {"fields": ("stripe_connected_account", "shortage_policy", "alert_recipients")}),
+        ("Payments", {"fields": ("shortage_policy", "alert_recipients")}),
     )
 
 

@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
 
-from tenants.scoping import SHOP
+from tenants.scoping import SHOP, is_shop
 from tenants.staff import StaffScope, staff_scope
 
 M = TypeVar("M", bound=Model)
@@ -136,7 +136,7 @@ def path_errors(model: type[Model], path: str | None, where: type[Any]) -> list[
 
 
 def _reaches_shop(model: type[Model], path: str) -> bool:
-    if model._meta.label_lower == SHOP:
+    if is_shop(model):
         return path == "pk"
     found: Any = model
     for name in path.split(LOOKUP_SEP):

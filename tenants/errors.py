@@ -90,3 +90,18 @@ class TenantMismatch(HoldfastError):
     """An event of one shop on another shop's host, or metadata that disagrees with the ownership map."""
 
     code = "tenant_mismatch"
+
+
+class CredentialsRefused(HoldfastError):
+    """Keys, an account or a webhook secret that the shop can't have; the detail says why, and quotes no secret."""
+
+    code = "wrong_state"
+
+
+class CredentialsUnusable(HoldfastError):
+    """The shop's own Stripe account can't be used from here. Nothing falls back to another account."""
+
+    code = "payment_rejected"
+
+    def members(self) -> dict[str, Any]:
+        return {"reason": "credentials_unusable"}

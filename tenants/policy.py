@@ -29,7 +29,6 @@ class ShopPolicy:
     reprice_policy: str
     drift_abs: Decimal
     drift_pct: Decimal
-    stripe_connected_account: str
 
 
 def _first(own: T | None, fallback: T) -> T:
@@ -51,5 +50,4 @@ def effective_policy(row: ShopSettings) -> ShopPolicy:
         reprice_policy=_first(row.reprice_policy, settings.CHECKOUT_REPRICE_POLICY),
         drift_abs=_first(row.reprice_drift_abs, settings.CHECKOUT_REPRICE_DRIFT_ABS),
         drift_pct=_first(row.reprice_drift_pct, settings.CHECKOUT_REPRICE_DRIFT_PCT),
-        stripe_connected_account=row.stripe_connected_account,
     )

@@ -30,12 +30,17 @@ class OwnerQuerySet(ShopQuerySet[M]):
     shop_lookup = "owner_id"
 
 
+def is_shop(model: type[Model]) -> bool:
+    """Whether rows of `model` are shops, under this name or a proxy's."""
+    return (model._meta.concrete_model or model)._meta.label_lower == SHOP
+
+
 def path_to_shop(model: type[Model]) -> str | None:
     """The lookup that leads from a row to its shop: `pk` for shops, else by a field named `shop`, the nearest first.
 
     None where no such path exists: the table belongs to the platform.
     """
-    if model._meta.label_lower == SHOP:
+    if is_shop(model):
         return "pk"
     paths: list[tuple[str, type[Model]]] = [("", model)]
     seen = {model}

@@ -36,7 +36,7 @@ from tenants.backoffice import (
 from tenants.desk_scope import scope_of
 from tenants.display import EMPTY, Tone
 from tenants.errors import HoldfastError
-from tenants.models import ShopSettings
+from tenants.models import ShopCredential
 from tenants.staff import StaffScope, staff_scope
 from webhooks.dead_letters import REPLAYABLE, Replay, masked, masked_text, replay_event
 from webhooks.dispatch import HANDLERS
@@ -84,9 +84,8 @@ class AccountFilter(LastingFilter):
     parameter_name = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        own = scope_of(request).rows(ShopSettings.objects.all(), "shop")
-        connected = own.exclude(stripe_connected_account="").order_by("stripe_connected_account")
-        accounts = [settings.STRIPE_ACCOUNT, *connected.values_list("stripe_connected_account", flat=True).distinct()]
+        own = scope_of(request).rows(ShopCredential.objects.all(), "shop")
+        accounts = dict.fromkeys([settings.STRIPE_ACCOUNT, *own.order_by("account").values_list("account", flat=True)])
         return [(account, account) for account in accounts]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> QuerySet[StripeEvent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any
 
 from tenants.storable import storable
 from webhooks.errors import SignatureRefused
+
+ACCOUNT = re.compile(r"acct_[A-Za-z0-9_]{1,59}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,17 @@ class Envelope:
     @property
     def object_id(self) -> str:
         return str(self.object.get("id") or "")
+
+    @property
+    def account(self) -> str:
+        """The account it claims to be of, empty for none: the payload's own word, see gateway/signatures.py."""
+        return claimed_account(self.payload)
+
+
+def claimed_account(payload: Mapping[str, Any]) -> str:
+    """The event's top-level `account`; empty where there is none or it is no account's id."""
+    named = payload.get("account")
+    return named if isinstance(named, str) and ACCOUNT.match(named) else ""
 
 
 def read_envelope(body: bytes, *, account: str) -> Envelope:

@@ -44,13 +44,13 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
 
     Raises SignatureRefused before anything is stored; TenantMismatch and TenantUnresolvable after.
     """
-    scope = verify_signature(body, signature)
-    if scope is None:
+    signer = verify_signature(body, signature, shop_id=host_shop.shop_id if host_shop else None)
+    if signer is None:
         SIGNATURE_REFUSED.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
         raise SignatureRefused("The signature is missing or wrong.")
     envelope = read_envelope(body, account=scope.account)
     event, delivery = store(
-        scope=scope,
+        scope=signer.scope_of(envelope.account),
         envelope=envelope,
         host=host,
         shop_id=host_shop.shop_id if host_shop else None,

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.conf import settings
 
-from tenants.models import Shop, ShopSettings
+from tenants.credentials import shop_of_account
+from tenants.models import Shop
 from tenants.ownership import StripeScope, owner_of
 
 # Fields of an event's object that name objects which the map may know. Events carry ids there, never whole objects.
@@ -25,11 +26,14 @@ class Resolution:
     reason: str = ""
 
 
-def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any]) -> Resolution:
+def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any], claimed: str = "") -> Resolution:
     """The shop that an event's object belongs to, capped by the account whose secret verified the event.
 
-    At most three queries.
+    `claimed` is the account that the event says it is of. At most three queries.
     """
+    if claimed and claimed != scope.account:
+        reason = f"It says that it is of {claimed[:64]}; the secret that verified it is of {scope.account}."
+        return Resolution(None, "", mismatch=True, reason=reason)
     metadata = event_object.get("metadata")
     named = str(metadata.get("shop_id") or "") if isinstance(metadata, Mapping) else ""
     known = owner_of(scope=scope, object_ids=references(event_object))
@@ -37,7 +41,11 @@ def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any]) -> Reso
         return Resolution(None, "", mismatch=True, reason=f"Its objects belong to {', '.join(sorted(known))}.")
     if named and known and known != {named}:
         return Resolution(None, "", mismatch=True, reason=f"Metadata says {named}, the map says {known.pop()}.")
-    capped = _shop_of_account(scope)
+    capped = None
+    if scope.account != settings.STRIPE_ACCOUNT:  # the platform's own account caps nothing
+        capped = shop_of_account(scope)
+        if capped is None:
+            return Resolution(None, "", reason=f"No shop has the account {scope.account or 'that it should name'}.")
     found = named or (known.pop() if known else "") or (capped or "")
     if not found:
         return Resolution(None, "", reason="No metadata, no known object, no account of one shop.")
@@ -51,13 +59,3 @@ def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any]) -> Reso
 def references(event_object: Mapping[str, Any]) -> list[str]:
     """Ids that the object names, its own first."""
     return [value for name in REFERENCES if isinstance(value := event_object.get(name), str) and value]
-
-
-def _shop_of_account(scope: StripeScope) -> str | None:
-    """The one shop behind a connected account; the platform's own account caps nothing."""
-    if scope.account == settings.STRIPE_ACCOUNT:
-        return None
-    shops = list(
-        ShopSettings.objects.filter(stripe_connected_account=scope.account).values_list("shop_id", flat=True)[:2]
-    )
-    return shops[0] if len(shops) == 1 else None

@@ -14,6 +14,7 @@ from django.utils import timezone
 from tenants.metrics import NO_SHOP
 from tenants.ownership import StripeScope, record_ownership
 from webhooks.dispatch import HANDLERS
+from webhooks.envelope import claimed_account
 from webhooks.metrics import TENANT_MISMATCH, TENANT_UNRESOLVABLE
 from webhooks.models import StripeEvent
 from webhooks.resolution import Resolution, resolve_shop
@@ -51,7 +52,7 @@ def triage(event: StripeEvent) -> Triage:
         _write(event, status=Status.IGNORED, error="", processed_at=timezone.now(), next_attempt_at=None)
         return Triage(Verdict.IGNORED, None)
     scope, event_object = StripeScope(event.livemode, event.account), event.payload["data"]["object"]
-    resolution = resolve_shop(scope=scope, event_object=event_object)
+    resolution = resolve_shop(scope=scope, event_object=event_object, claimed=claimed_account(event.payload))
     if resolution.shop_id is None:
         _write(event, status=Status.DEAD, error=resolution.reason, next_attempt_at=None)
         counter = TENANT_MISMATCH if resolution.mismatch else TENANT_UNRESOLVABLE

@@ -2,6 +2,6 @@
 webhooks/admin.py; everything that commerce knows of it is in `orders`.
 """
 
-from commerce.admin import carts, catalog, journal
+from commerce.admin import carts, catalog, journal, stripe_accounts, webhook_secrets
 
-__all__ = ["carts", "catalog", "journal"]
+__all__ = ["carts", "catalog", "journal", "stripe_accounts", "webhook_secrets"]

@@ -5,11 +5,13 @@ The only folder that imports `stripe`. Retries are off: the count of sends behin
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import stripe
@@ -21,6 +23,8 @@ from commerce.gateway.failures import StripeFailure, classify
 from commerce.gateway.sessions import SessionFacts, session_facts
 from commerce.metrics import STRIPE_ERRORS
 from tenants.context import ShopContext
+from tenants.credentials import Credential, active_credential, credential_for
+from tenants.errors import CredentialsUnusable
 from tenants.ownership import StripeScope
 from tenants.storable import storable
 
@@ -37,22 +41,57 @@ class StripeAccess:
 
     scope: StripeScope
     shop_id: str
-    secret_key: str
+    secret_key: str = field(repr=False)
     connected: str
 
 
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What Stripe says about an account. `charges_enabled` is false while its owner hasn't finished with Stripe."""
+
+    id: str
+    charges_enabled: bool
+
+
+def platform_scope() -> StripeScope:
+    """The platform's own account. The mode of its key is the mode of the whole deployment."""
+    return StripeScope(livemode=is_live(settings.STRIPE_SECRET_KEY), account=settings.STRIPE_ACCOUNT)
+
+
 def access_of(shop: ShopContext) -> StripeAccess:
-    """The account that the shop's money goes through now: its connected account, else the platform's."""
-    return access_for_account(shop, shop.policy.stripe_connected_account or settings.STRIPE_ACCOUNT)
+    """The account that the shop's money goes through from now on: its own, a connected one, else the platform's.
+
+    Raises CredentialsUnusable when that account can't be used from here. One query.
+    """
+    return _access(shop, active_credential(shop_id=shop.shop_id))
 
 
 def access_for_account(shop: ShopContext, account: str) -> StripeAccess:
-    """The shop's way to the account that an object was made in, which may not be the one it uses now."""
+    """The way to an account that money of the shop went through: where something was begun, there it is settled.
+
+    Raises CredentialsUnusable when the account is neither the platform's nor one of the shop's, former ones included.
+    """
+    platform = platform_scope()
+    if account == platform.account:
+        return _access(shop, None)
+    found = credential_for(shop_id=shop.shop_id, scope=StripeScope(platform.livemode, account))
+    if found is None:
+        raise CredentialsUnusable(f"The Stripe account {account} is not the shop's.")
+    return _access(shop, found)
+
+
+def _access(shop: ShopContext, own: Credential | None) -> StripeAccess:
+    scope = platform_scope()
+    if own is None:
+        return StripeAccess(scope=scope, shop_id=shop.shop_id, secret_key=settings.STRIPE_SECRET_KEY, connected="")
+    if own.scope.livemode != scope.livemode:
+        log.error("credentials_of_another_mode", account=own.scope.account, livemode=own.scope.livemode)
+        raise CredentialsUnusable("This shop can't take payments at the moment.")
     return StripeAccess(
-        scope=StripeScope(livemode=is_live(settings.STRIPE_SECRET_KEY), account=account),
+        scope=own.scope,
         shop_id=shop.shop_id,
-        secret_key=settings.STRIPE_SECRET_KEY,
-        connected="" if account == settings.STRIPE_ACCOUNT else account,
+        secret_key=own.secret_key or settings.STRIPE_SECRET_KEY,
+        connected="" if own.secret_key else own.scope.account,
     )
 
 
@@ -74,8 +113,32 @@ def at_most(seconds: float) -> Iterator[None]:
         _patience.reset(token)
 
 
-@lru_cache(maxsize=64)
-def _client(secret_key: str, read_timeout: float) -> stripe.StripeClient:
+class _Clients:
+    """One client per key and patience, each with its connections: the `most` used last, found by a digest and not by the key."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._clients: OrderedDict[str, stripe.StripeClient] = OrderedDict()
+        self._changing = threading.Lock()
+
+    def __call__(self, secret_key: str, read_timeout: float) -> stripe.StripeClient:
+        digest = f"{hashlib.sha256(secret_key.encode()).hexdigest()}:{read_timeout}"
+        with self._changing:
+            client = self._clients.pop(digest, None) or _new_client(secret_key, read_timeout)
+            self._clients[digest] = client
+            while len(self._clients) > self._most:
+                self._clients.popitem(last=False)
+        return client
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def cache_clear(self) -> None:
+        with self._changing:
+            self._clients.clear()
+
+
+def _new_client(secret_key: str, read_timeout: float) -> stripe.StripeClient:
     return stripe.StripeClient(
         secret_key,
         stripe_version=settings.STRIPE_API_VERSION,
@@ -83,6 +146,9 @@ def _client(secret_key: str, read_timeout: float) -> stripe.StripeClient:
         max_network_retries=0,
         http_client=stripe.RequestsClient(timeout=(min(settings.STRIPE_CONNECT_TIMEOUT, read_timeout), read_timeout)),
     )
+
+
+_client = _Clients(most=64)
 
 
 def _call(access: StripeAccess, operation: str, send: Callable[[stripe.StripeClient], T]) -> T:
@@ -162,3 +228,13 @@ def expire_session(access: StripeAccess, session_id: str) -> bool:
             return False
         raise
     return True
+
+
+def read_account(access: StripeAccess) -> AccountFacts:
+    """The account that `access` acts for: proof that its key works and whose it is. Raises StripeFailure."""
+
+    def send(client: stripe.StripeClient) -> AccountFacts:
+        account = client.v1.accounts.retrieve_current(None, cast("Any", _options(access)))
+        return AccountFacts(id=str(account.id), charges_enabled=bool(account.charges_enabled))
+
+    return _call(access, "account.retrieve", send)

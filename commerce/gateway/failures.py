@@ -10,6 +10,8 @@ from enum import Enum
 
 import stripe
 
+from tenants.secrecy import without_secrets
+
 
 class Verdict(Enum):
     """What a failed call says about the object it was to make."""
@@ -63,5 +65,5 @@ def classify(error: Exception) -> StripeFailure:
         http_status=getattr(error, "http_status", None),
         code=str(getattr(body, "code", None) or getattr(error, "code", None) or ""),
         param=str(getattr(body, "param", None) or getattr(error, "param", None) or ""),
-        message=str(getattr(error, "user_message", None) or error)[:500],
+        message=without_secrets(str(getattr(error, "user_message", None) or error))[:500],
     )

@@ -1,4 +1,7 @@
-"""Who sent an event: the endpoint secret that verifies it names the account, the payload's word never does."""
+"""Who sent an event: the endpoint secret that verifies it names the account, the payload's word never does.
+
+Except for connect endpoints, whose secret is the platform's: there Stripe itself names the connected account.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +12,44 @@ from dataclasses import dataclass
 import stripe
 from django.conf import settings
 
-from commerce.gateway.client import is_live
+from commerce.gateway.client import platform_scope
 from tenants.ownership import StripeScope
+from tenants.webhook_secrets import SigningSecret, note_use, platform_secrets, shop_secrets
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointSecret:
-    """A signing secret and the account whose endpoint it belongs to."""
+class Signer:
+    """The endpoint behind a verified signature."""
 
-    secret: str
     scope: StripeScope
+    connect: bool
+
+    def scope_of(self, claimed: str) -> StripeScope:
+        """The account that an event is of. `claimed`, its own word, counts under a connect endpoint's secret alone;
+        there an event that names none is of no account.
+        """
+        return StripeScope(self.scope.livemode, claimed) if self.connect else self.scope
 
 
-def platform_secrets() -> Iterator[EndpointSecret]:
-    """The platform account's secrets; several while one is being rolled."""
-    scope = StripeScope(livemode=is_live(settings.STRIPE_SECRET_KEY), account=settings.STRIPE_ACCOUNT)
+def candidates(shop_id: str | None) -> Iterator[SigningSecret]:
+    """The secrets that a delivery may be signed with, likeliest first; a bounded number.
+
+    On a shop's host (`shop_id`) its own account's and then the platform account's; on the hooks host the platform
+    account's and its connect endpoints'. Another shop's are never tried.
+    """
+    platform = platform_scope()
+    if shop_id is not None:
+        yield from shop_secrets(shop_id=shop_id, livemode=platform.livemode)
     for secret in settings.STRIPE_WEBHOOK_SECRETS:
-        yield EndpointSecret(secret, scope)
+        yield SigningSecret(secret, platform)
+    yield from platform_secrets(livemode=platform.livemode, connect=shop_id is None)
 
 
-def verify_signature(body: bytes, header: str) -> StripeScope | None:
-    """Scope of the secret that signed `body`, or None. Every active secret is tried.
+def verify_signature(body: bytes, header: str, *, shop_id: str | None) -> Signer | None:
+    """The endpoint whose secret signed `body`, or None. `shop_id` is set on a shop's own host.
 
     Refuses timestamps off by more than the tolerance in both directions; the package itself lets future ones pass.
-    Source: Stripe, "Verify webhook signatures".
+    Source: Stripe, "Verify webhook signatures". At most two queries, and one write a minute and secret.
     """
     try:
         text = body.decode("utf-8")
@@ -42,10 +59,12 @@ def verify_signature(body: bytes, header: str) -> StripeScope | None:
         return None
     if not header.isascii() or ahead > settings.STRIPE_SIGNATURE_TOLERANCE:
         return None
-    for endpoint in platform_secrets():
+    for endpoint in candidates(shop_id):
         try:
             stripe.WebhookSignature.verify_header(text, header, endpoint.secret, settings.STRIPE_SIGNATURE_TOLERANCE)
         except stripe.SignatureVerificationError:
             continue
-        return endpoint.scope
+        if endpoint.row_id is not None:
+            note_use(endpoint.row_id)
+        return Signer(endpoint.scope, endpoint.connect)
     return None

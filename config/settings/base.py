@@ -209,6 +209,8 @@ LOGGING = logs.configuration(level=choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO",
 STRIPE_SECRET_KEY = required("STRIPE_SECRET_KEY", "The platform account's secret key (sk_test_… or sk_live_…).")
 STRIPE_ACCOUNT = required("STRIPE_ACCOUNT", "The id of the account that STRIPE_SECRET_KEY belongs to (acct_…).")
 STRIPE_WEBHOOK_SECRETS = names("STRIPE_WEBHOOK_SECRETS")
+# Fernet keys, newest first: what shops entrust to us is sealed with the first and opened with any (tenants/sealing.py).
+CREDENTIAL_KEYS = names("CREDENTIAL_KEYS")
 STRIPE_API_VERSION = "2026-10-28.endive"
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
 # Seconds. Reading is bounded well under the sender's lease, so that a lease outlives the call it covers.

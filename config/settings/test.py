@@ -13,6 +13,7 @@ PLATFORM_HOSTS = ("localhost", "127.0.0.1", "testserver")
 # Every request looks whether a test has changed a host row.
 HOST_MAP_SECONDS = 0.0
 FRONT_DOOR_TOKEN_SECONDS = 0.0
+CREDENTIAL_KEYS = ("dGVzdHMtc2VhbC13aXRoLXRoaXMta2V5LWFuZC1ubyE=",)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # Several runs may share one PostgreSQL and one Valkey: each names its own database, and its keys begin with that name.

@@ -1,8 +1,20 @@
 from tenants.models.audit import AuditEntry
+from tenants.models.credential import ShopCredential, ShopPayments, WebhookSecret
 from tenants.models.host import Host
 from tenants.models.membership import Membership
 from tenants.models.ownership import StripeObject
 from tenants.models.shop import Shop, ShopSettings
 from tenants.models.token import FrontDoorToken
 
-__all__ = ["AuditEntry", "FrontDoorToken", "Host", "Membership", "Shop", "ShopSettings", "StripeObject"]
+__all__ = [
+    "AuditEntry",
+    "FrontDoorToken",
+    "Host",
+    "Membership",
+    "Shop",
+    "ShopCredential",
+    "ShopPayments",
+    "ShopSettings",
+    "StripeObject",
+    "WebhookSecret",
+]

@@ -107,9 +107,6 @@ class ShopSettings(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(1)],
         help_text="Tolerated share: 0.01 is one per cent.",
     )
-    stripe_connected_account = models.CharField(
-        max_length=64, blank=True, default="", help_text="acct_…; empty: the platform's own account."
-    )
     alert_recipients = ArrayField(models.EmailField(), default=list, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 

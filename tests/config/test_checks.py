@@ -27,6 +27,7 @@ GOOD: dict[str, Any] = {
     "STRIPE_SECRET_KEY": "sk_live_1",
     "STRIPE_ACCOUNT": "acct_1",
     "STRIPE_WEBHOOK_SECRETS": ("whsec_1",),
+    "CREDENTIAL_KEYS": ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",),
     "PLATFORM_HOSTS": ("admin.example.com",),
     "METRICS_TOKEN": "",
     "WEBHOOK_UNRESOLVED_RESPONSE": 503,
@@ -64,6 +65,7 @@ def test_a_sound_production_passes(settings: Settings):
         ({"STRIPE_SECRET_KEY": "sk_test_standin"}, ["E014"]),
         ({"STRIPE_WEBHOOK_SECRETS": ()}, ["E015"]),
         ({"PLATFORM_HOSTS": ()}, ["E016"]),
+        ({"CREDENTIAL_KEYS": ()}, ["E018"]),
     ],
 )
 def test_production_refuses(settings: Settings, changes: dict[str, Any], ids: list[str]):
@@ -80,6 +82,7 @@ def test_production_refuses(settings: Settings, changes: dict[str, Any], ids: li
         ({"STRIPE_SECRET_KEY": "rk_live_1", "STRIPE_API_BASE": "http://127.0.0.1:9000"}, "E003"),
         ({"WEBHOOK_UNRESOLVED_RESPONSE": 404}, "E004"),
         ({"METRICS_TOKEN": "short"}, "E005"),
+        ({"CREDENTIAL_KEYS": ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "short")}, "E017"),
         ({"CHECKOUT_REPRICE_DRIFT_PCT": Decimal(1) + Decimal("0.01")}, "E006"),
         ({"CHECKOUT_REPRICE_DRIFT_ABS": Decimal("-0.1")}, "E006"),
     ],
@@ -113,6 +116,7 @@ def production(**changes: str) -> dict[str, str]:
         "STRIPE_SECRET_KEY": "sk_live_1",
         "STRIPE_ACCOUNT": "acct_1",
         "STRIPE_WEBHOOK_SECRETS": "whsec_1",
+        "CREDENTIAL_KEYS": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
         "PLATFORM_HOSTS": "admin.example.com",
         **changes,
     }
