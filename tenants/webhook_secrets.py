@@ -28,7 +28,7 @@ LONGEST_OVERLAP_HOURS = 72
 # A busy endpoint doesn't write a row per event.
 USED_EVERY = timedelta(minutes=1)
 
-SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{4,200}\Z")
+SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{12,200}\Z")
 NO_SIGNING_SECRET = "A signing secret begins with whsec_; Stripe shows it on the endpoint's page."  # noqa: S105
 
 

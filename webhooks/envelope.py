@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from commerce.gateway.signatures import Signer
 from tenants.storable import storable
 from webhooks.errors import SignatureRefused
 
@@ -17,7 +18,9 @@ ACCOUNT = re.compile(r"acct_[A-Za-z0-9_]{1,59}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What every event carries, and its object as it was when the event was made. `account` is the verified one."""
+    """What every event carries, and its object as it was when the event was made. `account` is the verified one,
+    empty under a connect endpoint's secret where the event names none.
+    """
 
     event_id: str
     type: str
@@ -32,11 +35,6 @@ class Envelope:
     def object_id(self) -> str:
         return str(self.object.get("id") or "")
 
-    @property
-    def account(self) -> str:
-        """The account it claims to be of, empty for none: the payload's own word, see gateway/signatures.py."""
-        return claimed_account(self.payload)
-
 
 def claimed_account(payload: Mapping[str, Any]) -> str:
     """The event's top-level `account`; empty where there is none or it is no account's id."""
@@ -44,8 +42,8 @@ def claimed_account(payload: Mapping[str, Any]) -> str:
     return named if isinstance(named, str) and ACCOUNT.match(named) else ""
 
 
-def read_envelope(body: bytes, *, account: str) -> Envelope:
-    """The event in a body that a secret of `account` verified. Raises SignatureRefused for anything but a snapshot."""
+def read_envelope(body: bytes, *, signer: Signer) -> Envelope:
+    """The event in a body that `signer` signed. Raises SignatureRefused for anything but a snapshot."""
     try:
         payload = storable(json.loads(body))
         event_object = payload["data"]["object"]
@@ -54,7 +52,7 @@ def read_envelope(body: bytes, *, account: str) -> Envelope:
         return Envelope(
             event_id=_text(payload["id"], 255),
             type=_text(payload["type"], 80),
-            account=account,
+            account=signer.scope_of(claimed_account(payload)).account,
             livemode=payload["livemode"],
             api_version=str(payload.get("api_version") or "")[:40],
             created_at=datetime.fromtimestamp(int(payload["created"]), UTC),

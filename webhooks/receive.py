@@ -48,9 +48,9 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
     if signer is None:
         SIGNATURE_REFUSED.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
         raise SignatureRefused("The signature is missing or wrong.")
-    envelope = read_envelope(body, account=scope.account)
+    envelope = read_envelope(body, signer=signer)
     event, delivery = store(
-        scope=signer.scope_of(envelope.account),
+        scope=StripeScope(signer.scope.livemode, envelope.account),
         envelope=envelope,
         host=host,
         shop_id=host_shop.shop_id if host_shop else None,

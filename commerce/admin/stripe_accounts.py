@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from commerce.admin.display import mono, panel, shop_moment, table
@@ -28,7 +28,7 @@ from tenants.backoffice import (
 )
 from tenants.credentials import forget_account, return_to_platform
 from tenants.display import EMPTY, Tone
-from tenants.models import ShopCredential, ShopPayments, WebhookSecret
+from tenants.models import ShopCredential, ShopPayments
 from tenants.webhook_secrets import add_shop_secret
 
 CHANGE_ACCOUNT = "tenants.change_shopcredential"
@@ -127,9 +127,9 @@ class ShopPaymentsAdmin(ReadOnlyAdmin[ShopPayments]):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ShopPayments]:
-        rows = Prefetch("credentials", ShopCredential.objects.defer("sealed").order_by("-id"))
-        secrets = Prefetch("webhook_secrets", WebhookSecret.objects.order_by("-id"))
-        return super().get_queryset(request).select_related("settings").prefetch_related(rows, secrets)
+        return (
+            super().get_queryset(request).select_related("settings").prefetch_related("credentials", "webhook_secrets")
+        )
 
     def get_fieldsets(self, request: HttpRequest, obj: ShopPayments | None = None) -> Any:
         if obj is None:

@@ -114,7 +114,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 class _Clients:
-    """One client per key and patience, each with its connections: the `most` used last, found by a digest and not by the key."""
+    """One client per key and patience, each with its connections; the `most` used last, by a digest of the key."""
 
     def __init__(self, most: int) -> None:
         self._most = most
