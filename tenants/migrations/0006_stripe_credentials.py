@@ -26,7 +26,7 @@ def move_back(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0004_front_door_token'),
+        ('tenants', '0005_host_versions'),
     ]
 
     operations = [
