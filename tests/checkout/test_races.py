@@ -16,10 +16,11 @@ from checkout.closing import close_checkout
 from checkout.models import CheckoutAttempt
 from checkout.settle import settle_session
 from commerce.cart.carts import empty_cart
+from commerce.gateway.onboarding import connect_account
 from commerce.models import Cart
 from inventory import reaper
 from inventory.models import Hold
-from tenants.audit import REAPER
+from tenants.audit import REAPER, Actor
 from tenants.context import load_shop
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, in_threads
@@ -137,8 +138,7 @@ def test_a_checkout_stays_with_the_account_it_was_made_in(trade: Trade, standin:
     if answer_lost:
         standin.fault(path=SESSIONS, kind="drop_after")
     buyer.checkout()
-    trade.shop.settings.stripe_connected_account = "acct_other"
-    trade.shop.settings.save()
+    connect_account(shop_id="band", account="acct_other", reason="Joined", acting=Actor("staff", "olga"))
     resolver.run_once(now=timezone.now() + timedelta(minutes=1))
     session_id = CheckoutAttempt.objects.get().session_id
     assert session_id is not None
