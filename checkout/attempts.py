@@ -327,3 +327,8 @@ def close_within(*, attempt: CheckoutAttempt, outcome: str, now: datetime) -> No
     attempt.state, attempt.outcome, attempt.lease_until = State.CLOSED, outcome, None
     attempt.closed_at = attempt.closed_at or now
     attempt.save(update_fields=["state", "outcome", "lease_until", "closed_at", "session_id"])
+
+
+def open_checkouts(shop_id: str) -> int:
+    """How many of the shop's checkouts a customer may still pay. Named by settings.OPEN_CHECKOUTS, for tenants."""
+    return CheckoutAttempt.objects.for_shop(shop_id).unfinished().count()

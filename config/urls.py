@@ -6,11 +6,14 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from config import health, metrics
+from tenants.allowlist import VERIFICATION_PATH
+from tenants.onboarding_file import verification_file
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", metrics.expose, name="metrics"),
+    path(VERIFICATION_PATH[1:], verification_file, name="verification_file"),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/", include("inventory.api.urls")),

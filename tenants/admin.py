@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
-from django.forms import BaseModelForm
 from django.http import HttpRequest
 
 from tenants import access_desk  # noqa: F401  Django looks for pages in this module alone
@@ -22,10 +21,9 @@ from tenants.backoffice import (
     UserAdmin,
     badge,
     shop_time,
-    time_left,
 )
 from tenants.desk_scope import scope_of
-from tenants.display import Tone
+from tenants.host_desk import HostAdmin
 from tenants.hosts import host_map
 from tenants.membership_desk import MembershipInline, record_memberships
 from tenants.models import AuditEntry, Host, Membership, Shop, ShopSettings, StripeObject
@@ -34,6 +32,7 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 admin.site.register(User, UserAdmin)
 admin.site.register(Group, GroupAdmin)
+admin.site.register(Host, HostAdmin)
 
 
 class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
@@ -96,34 +95,6 @@ class ShopAdmin(ReasonedEditsAdmin[Shop]):
     @admin.display(description="Currency")
     def currency(self, shop: Shop) -> str:
         return shop.settings.currency
-
-
-@admin.register(Host)
-class HostAdmin(ReasonedEditsAdmin[Host]):
-    shop_path = "shop"
-    audit_name = "host"
-    list_display = ("hostname", "role", "shop", "state", "expires", "updated_at")
-    list_filter = (("role", ChoicesDropdownFilter), ("mode", ChoicesDropdownFilter), ("shop", RelatedDropdownFilter))
-    search_fields = ("hostname",)
-    list_select_related = ("shop",)
-    fields = ("hostname", "role", "shop", "mode", "expires_at")
-    empty_text = "No host yet. Without one no request reaches a shop."
-
-    def save_model(self, request: HttpRequest, obj: Host, form: BaseModelForm[Host], change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        host_map.announce_on_commit(
-            names={obj.hostname, str(form.initial.get("hostname") or obj.hostname)},
-            shop_ids={shop_id for shop_id in (obj.shop_id, form.initial.get("shop")) if shop_id},
-        )
-
-    @admin.display(description="Mode", ordering="mode")
-    def state(self, host: Host) -> str:
-        tones: dict[str, Tone] = {Host.Mode.ACTIVE: "good", Host.Mode.LANDING_ONLY: "warn"}
-        return badge(host.get_mode_display(), tones.get(host.mode, "plain"))
-
-    @admin.display(description="Expires", ordering="expires_at")
-    def expires(self, host: Host) -> str:
-        return time_left(host.expires_at)
 
 
 @admin.register(StripeObject)

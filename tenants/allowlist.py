@@ -85,10 +85,14 @@ PAGES: Mapping[str, Rule] = {
     "metrics": Rule("metrics", PLATFORM),
     "static": Rule("static", SHOP_AND_PLATFORM, settles=True),
     "i18n": Rule("pages", SHOP_AND_PLATFORM),
+    ".well-known": Rule("well_known", frozenset(HostRole), settles=True),
     "robots.txt": Rule("crawlers", SHOP),
     "sitemap.xml": Rule("crawlers", SHOP),
 }
 STOREFRONT = Rule("pages", SHOP)
+
+VERIFICATION_PATH = "/.well-known/holdfast-verification.txt"
+"""Answered on hosts that serve nothing else yet: their owner is about to prove that the domain is theirs."""
 
 ANY_HOST = frozenset({"/healthz", "/readyz"})
 """Probes come by address, not by name."""

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
-from tenants.allowlist import ANY_HOST, UNKNOWN_FAMILY, HostRole, Rule, rule_for
+from tenants.allowlist import ANY_HOST, UNKNOWN_FAMILY, VERIFICATION_PATH, HostRole, Rule, rule_for
 from tenants.context import ShopContext, bind_shop, new_request_id
 from tenants.errors import (
     Forbidden,
@@ -171,7 +171,7 @@ def _agreed_entry(named: str, rule: Rule, entry: HostEntry) -> HostEntry:
         return entry
     hostname = host_map.canonical_host(named) if re.match(SHOP_ID_FORM, named) else None
     own = host_map.find(hostname) if hostname else None
-    if own is None or own.shop is None or own.shop.shop_id != named:
+    if own is None or not own.served or own.shop is None or own.shop.shop_id != named:
         raise ShopRequired("The header names no shop that is served here.")
     return own
 
@@ -196,7 +196,7 @@ def _find_host(request: HttpRequest) -> tuple[HostEntry, int | None]:
     host = _named_host(request)
     _use_host(request, host or (NOWHERE, None))
     entry = host_map.find(host[0]) if host else None
-    if host is None or entry is None:
+    if host is None or entry is None or not (entry.served or request.path_info == VERIFICATION_PATH):
         raise UnknownHost("This host name is not served here.")
     return entry, host[1]
 

@@ -11,6 +11,7 @@ from sys import byteorder
 
 import msgspec
 import structlog
+from django.conf import settings
 from django.db import connection
 from django.db.models import CharField, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -50,6 +51,13 @@ class HostEntry:
     expires_at: datetime | None
     shop: ShopContext | None
     kind: str
+    locale: str
+    verified: bool
+
+    @property
+    def served(self) -> bool:
+        """Whether anything but its verification file is answered: in production only a proven domain is."""
+        return self.verified or settings.SERVE_UNVERIFIED_HOSTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,17 @@ def _read_entry(hostname: str) -> tuple[HostEntry, int] | None:
             log.error("host_of_a_shop_without_settings", host=row.hostname, shop_id=row.shop_id)
             return None
         shop = shop_context(row.shop, request_id="", host=row.hostname, canonical_host=row.canonical)
-    return HostEntry(row.hostname, role_of(row.role), row.mode, row.expires_at, shop, row.role), row.version
+    entry = HostEntry(
+        hostname=row.hostname,
+        role=role_of(row.role),
+        mode=row.mode,
+        expires_at=row.expires_at,
+        shop=shop,
+        kind=row.role,
+        locale=row.locale,
+        verified=row.verified_at is not None,
+    )
+    return entry, row.version
 
 
 def _read_canonical(shop_id: str) -> tuple[str, int] | None:

@@ -59,7 +59,7 @@ class HostMap:
         Raises HostsUnavailable when nothing recent enough is known and PostgreSQL can't be asked.
         """
         if hostname in settings.PLATFORM_HOSTS:
-            return HostEntry(hostname, HostRole.PLATFORM, Host.Mode.ACTIVE, None, None, Host.Role.PLATFORM)
+            return HostEntry(hostname, HostRole.PLATFORM, Host.Mode.ACTIVE, None, None, Host.Role.PLATFORM, "", True)
         entry = self._entries.young(hostname)
         if entry is not None:
             return entry
@@ -158,7 +158,8 @@ def host_facts(entry: HostEntry, now: datetime) -> HostFacts:
         mode=mode,
         canonical=public_origin(entry.shop.canonical_host) if entry.shop.canonical_host else "",
         locales=entry.shop.policy.locales,
-        default_locale=entry.shop.policy.default_locale,
+        default_locale=entry.locale or entry.shop.policy.default_locale,
+        asks_browser=not entry.locale,
     )
 
 
@@ -168,4 +169,4 @@ def is_own_host(shop_id: str, hostname: str) -> bool:
     if parts is None:
         return False
     entry = host_map.find(parts[0])
-    return entry is not None and entry.shop is not None and entry.shop.shop_id == shop_id
+    return entry is not None and entry.served and entry.shop is not None and entry.shop.shop_id == shop_id

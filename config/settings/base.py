@@ -248,6 +248,12 @@ FRONT_DOOR_TOKEN_SECONDS = 2.0
 TRUSTED_PROXY_DEPTH = integer("TRUSTED_PROXY_DEPTH", 1, low=0, high=10)
 PUBLIC_PORT = integer("HOLDFAST_PORT", 443, low=1, high=65535)
 PUBLIC_SCHEME = "https"
+# A host row alone makes no domain ours: in production its owner proves it (tenants/onboarding.py).
+SERVE_UNVERIFIED_HOSTS = False
+# Looking at a domain means connecting to whatever address somebody's DNS names: never to a private one.
+PROBE_PRIVATE_ADDRESSES = False
+DOMAIN_PROBES = "tenants.domain_probes.NETWORK"
+OPEN_CHECKOUTS = "checkout.attempts.open_checkouts"
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # ---------------------------------------------------------------- back office

@@ -10,6 +10,8 @@ PUBLIC_SCHEME = "http"
 PUBLIC_PORT = integer("HOLDFAST_PORT", 8000, low=1, high=65535)
 # The seed's host rows name these too; without a seed the admin would be out of reach.
 PLATFORM_HOSTS = ("localhost", "127.0.0.1", *PLATFORM_HOSTS)  # noqa: F405
+SERVE_UNVERIFIED_HOSTS = True
+PROBE_PRIVATE_ADDRESSES = True
 # Over plain HTTP a browser would never send a Secure cookie back.
 SESSION_COOKIE_SECURE = False
 CSRF_COOKIE_SECURE = False

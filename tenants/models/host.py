@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -34,6 +36,12 @@ class Host(models.Model):
         LANDING_ONLY = "landing_only", "Landing page only"
         EXPIRED = "expired", "Expired"
 
+    class Proof(models.TextChoices):
+        NONE = "", "None"
+        DNS = "dns", "TXT record"
+        FILE = "file", "File on the domain"
+        EARLIER = "earlier", "Served before proofs were asked for"
+
     SHOP_ROLES = (Role.CANONICAL, Role.ALIAS, Role.REDIRECT_ONLY)
 
     hostname = models.CharField(max_length=253, unique=True, validators=[HOSTNAME], db_collation="C")
@@ -41,6 +49,18 @@ class Host(models.Model):
     mode = models.CharField(max_length=16, choices=Mode, default=Mode.ACTIVE)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="hosts")
     expires_at = models.DateTimeField(null=True, blank=True)
+    locale = models.CharField(
+        max_length=12,
+        blank=True,
+        default="",
+        help_text="Pages without a locale get this one. Empty: the browser's choice, else the shop's default.",
+    )
+    # Not a secret: whoever can publish it under the name controls the domain.
+    verification_token = models.CharField(max_length=64, default=secrets.token_urlsafe, editable=False)
+    verified_at = models.DateTimeField(null=True, blank=True, editable=False)
+    verified_by = models.CharField(max_length=8, choices=Proof, blank=True, default=Proof.NONE, editable=False)
+    checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    checks = models.JSONField(default=list, editable=False, help_text="What the last look at the domain found.")
     # Written by triggers alone: a new, higher number whenever the row, its shop, the shop's settings or the shop's
     # canonical host changes, by whatever way. Caches compare it.
     version = models.PositiveBigIntegerField(default=0, editable=False)

@@ -19,11 +19,13 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from tenants.audit import Actor
 from tenants.errors import HostsUnavailable
 from tenants.host_cache import KEEP_SECONDS, Pause, Shared, Source, Tiers
 from tenants.host_rows import name_hash
 from tenants.hosts import HostMap, host_map
 from tenants.models import Host, Shop, ShopSettings
+from tenants.onboarding import move_host
 from tests.factories.tenants import HostFactory, ShopFactory
 from tests.tenants.test_admin import form_of
 
@@ -178,8 +180,10 @@ class TestFreshness:
         assert HostMap().find("moved.localhost") is None
         client.force_login(User.objects.create_superuser("olga"))
         path = f"/admin/tenants/host/{acme.pk}/change/"
-        changes = {"shop": other.pk, "hostname": "moved.localhost", "reason_for_change": "Sold"}
+        changes = {"hostname": "moved.localhost", "reason_for_change": "Sold"}
         assert client.post(path, form_of(client, path) | changes).status_code == 302
+        assert (shop_id_of(HostMap()), shop_id_of(HostMap(), "moved.localhost")) == (None, "acme")
+        move_host(host_id=acme.pk, to_shop=other, acting=Actor("staff", "olga"), reason="Sold")
         fresh = HostMap()
         assert (shop_id_of(fresh), shop_id_of(fresh, "moved.localhost")) == (None, "other")
         left = fresh.find(sibling.hostname)
