@@ -92,7 +92,6 @@ class Migration(migrations.Migration):
                 ('reprice_policy', models.CharField(blank=True, choices=[('enforce_and_proceed', "Proceed with the catalog's price"), ('enforce_and_reject', 'Refuse and show the change'), ('log_only', 'Proceed and count only')], max_length=24, null=True)),
                 ('reprice_drift_abs', models.DecimalField(blank=True, decimal_places=3, help_text="Tolerated difference in the currency's major unit.", max_digits=10, null=True, validators=[django.core.validators.MinValueValidator(0)])),
                 ('reprice_drift_pct', models.DecimalField(blank=True, decimal_places=5, help_text='Tolerated share: 0.01 is one per cent.', max_digits=6, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
-                ('stripe_connected_account', models.CharField(blank=True, default='', help_text="acct_…; empty: the platform's own account.", max_length=64)),
                 ('alert_recipients', django.contrib.postgres.fields.ArrayField(base_field=models.EmailField(max_length=254), blank=True, default=list, size=None)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
             ],

@@ -1,26 +1,7 @@
 """Stripe accounts become rows of their own: own keys, connected accounts, and the secrets of webhook endpoints."""
 
 import django.db.models.deletion
-from django.conf import settings
 from django.db import migrations, models
-
-
-def move_connected_accounts(apps, schema_editor):
-    """A connected account was a setting of its shop. It worked in the mode of the platform's key, and still does."""
-    livemode = settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
-    apps.get_model("tenants", "ShopCredential").objects.bulk_create(
-        apps.get_model("tenants", "ShopCredential")(
-            shop_id=row.shop_id, kind="connected", livemode=livemode, account=row.stripe_connected_account
-        )
-        for row in apps.get_model("tenants", "ShopSettings").objects.exclude(stripe_connected_account="")
-    )
-
-
-def move_back(apps, schema_editor):
-    for row in apps.get_model("tenants", "ShopCredential").objects.filter(kind="connected", status="active"):
-        apps.get_model("tenants", "ShopSettings").objects.filter(shop_id=row.shop_id).update(
-            stripe_connected_account=row.account
-        )
 
 
 class Migration(migrations.Migration):
@@ -87,18 +68,5 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(condition=models.Q(('sealed', ''), _negated=True), fields=['shop', 'scope'], name='webhook_secret_open')],
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('scope', 'shop'), ('shop__isnull', False)), models.Q(('scope__in', ['platform', 'connect']), ('shop__isnull', True)), _connector='OR'), name='webhook_secret_shop_matches_scope'), models.CheckConstraint(condition=models.Q(models.Q(models.Q(('sealed', ''), _negated=True), models.Q(('sealed_by', ''), _negated=True)), models.Q(('active_until__isnull', False), ('sealed', ''), ('sealed_by', '')), _connector='OR'), name='webhook_secret_sealed_or_ended')],
             },
-        ),
-        migrations.RunPython(move_connected_accounts, move_back),
-        # The column stays for processes of the previous release, which write it; a later migration drops it.
-        migrations.SeparateDatabaseAndState(
-            database_operations=[
-                migrations.RunSQL(
-                    "ALTER TABLE tenants_shopsettings ALTER COLUMN stripe_connected_account SET DEFAULT ''",
-                    "ALTER TABLE tenants_shopsettings ALTER COLUMN stripe_connected_account DROP DEFAULT",
-                ),
-            ],
-            state_operations=[
-                migrations.RemoveField(model_name='shopsettings', name='stripe_connected_account'),
-            ],
         ),
     ]
