@@ -199,7 +199,7 @@ class HostAdmin(ReasonedEditsAdmin[Host]):
         rows = format_html_join(
             "",
             '<tr><td class="pr-4 py-1 align-top whitespace-nowrap">{}</td><td class="pr-4 py-1 align-top">{}</td>'
-            '<td class="pr-4 py-1 align-top break-all">{}</td><td class="py-1 align-top">{}</td></tr>',
+            '<td class="py-1 align-top break-words">{}<br><strong>{}</strong></td></tr>',
             (
                 (step.label, badge(STEP_WORDS[step.state], STEP_TONES[step.state]), step.what, step.found)
                 for step in checklist(host)
