@@ -12,6 +12,8 @@ from commerce.gateway.sessions import SessionFacts
 from commerce.orders.models import Order, OrderLine
 from commerce.orders.states import may_move
 
+LONGEST_EMAIL = 254
+
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
@@ -116,7 +118,8 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         "amount_differs": session.total != order.expected_total_amount or session.currency != order.currency,
         "session_id": session.id,
         "payment_intent_id": session.intent_id,
-        "email": session.email or order.email,
+        # Stripe takes longer addresses than mail does. No reason to lose the payment over one.
+        "email": session.email if 0 < len(session.email) <= LONGEST_EMAIL else order.email,
         "customer_name": session.name[:200],
         "billing_address": session.billing_address,
         "shipping_address": session.shipping_address or order.shipping_address,

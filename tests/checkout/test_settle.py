@@ -304,6 +304,14 @@ def test_stripes_amounts_win_and_the_difference_is_flagged(trade: Trade, standin
     assert (order.total_amount, order.expected_total_amount, order.amount_differs) == (2500, 2400, True)
 
 
+def test_an_address_too_long_for_mail_loses_no_payment(trade: Trade, standin: StandIn) -> None:
+    session_id = trade.buyer_with_cart().checkout({"email": "ada@example.test"}).json()["sessionId"]
+    standin.call(f"sessions/{session_id}/pay", {"card": "4242424242424242", "email": "a" * 250 + "@b.test"})
+    settle(session_id)
+    order = Order.objects.get()
+    assert (order.status, order.email) == ("confirmed", "ada@example.test")
+
+
 def test_the_journal_refuses_what_does_not_balance(trade: Trade, standin: StandIn) -> None:
     session_id = trade.buyer_with_cart().checkout().json()["sessionId"]
     standin.pay(session_id)
