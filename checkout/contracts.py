@@ -52,7 +52,7 @@ class StartCheckout:
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """A price that differs from the one seen, in minor units. `was` is None when only a subtotal was seen."""
+    """A price per unit that differs from the one seen, in minor units; without a SKU it is the subtotal."""
 
     sku: str
     variant_key: str

@@ -18,6 +18,9 @@ from commerce.orders.orders import NewLine
 from inventory.holds import Line
 from tenants.context import ShopContext
 
+# As many as an order's line keeps.
+LONGEST_TITLE = 300
+
 
 @dataclass(frozen=True, slots=True)
 class QuoteLine:
@@ -112,9 +115,13 @@ def reprice(*, shop: ShopContext, wanted: Sequence[WantedLine], generation: int 
 
 
 def described(item: CatalogItem) -> str:
-    """What the payment page and the order call the line: the title with what tells this variant from its sisters."""
+    """What the payment page and the order call the line: the title with what tells this variant from its sisters.
+
+    At most LONGEST_TITLE characters; of the two the title is cut.
+    """
     chosen = ", ".join(item.attributes.values())
-    return f"{item.title} ({chosen})" if chosen else item.title
+    ending = f" ({chosen})"[:LONGEST_TITLE] if chosen else ""
+    return item.title[: LONGEST_TITLE - len(ending)] + ending
 
 
 def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout) -> str:

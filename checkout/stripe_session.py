@@ -16,6 +16,21 @@ from tenants.context import ShopContext
 LIFE_BEYOND_HOLD = timedelta(minutes=35)
 MINIMUM_LIFE = timedelta(minutes=30)
 
+# What Stripe's page speaks; anything else is refused.
+# Source: Stripe's API 2026-10-28.endive, Create a Checkout Session.
+PAGE_LOCALES = frozenset(
+    {
+        "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN", "hr",
+        "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl",
+        "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
+    }
+)  # fmt: skip
+
+
+def page_locale(locale: str) -> str:
+    """What to ask of Stripe's page for a shop's locale: that, else its language, else what the browser prefers."""
+    return next((known for known in (locale, locale.partition("-")[0]) if known in PAGE_LOCALES), "auto")
+
 
 def session_expiry(*, created_at: datetime, hold_ttl_seconds: int) -> datetime:
     """When the session stops being payable by itself, in whole seconds; computed once per attempt and stored."""
@@ -58,7 +73,7 @@ def session_params(
         "payment_intent_data": {"metadata": dict(metadata)},
         # The customer pays what the catalog says, in the currency it says.
         "adaptive_pricing": {"enabled": False},
-        "locale": command.locale,
+        "locale": page_locale(command.locale),
     }
     if shop.policy.checkout_ui == "hosted_page":
         params |= {"success_url": command.success_url, "cancel_url": command.cancel_url}
