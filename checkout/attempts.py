@@ -12,11 +12,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from checkout.claims import Claim, claim_of, completed_attempt, lock_claim
+from checkout.claims import Claim, bought_within, claim_of
 from checkout.contracts import StartCheckout
 from checkout.locks import attempt_for_update, checkout_tx
 from checkout.models import CheckoutAttempt
@@ -34,7 +34,7 @@ from inventory.models import Hold
 from tenants.audit import CUSTOMER, SETTLEMENT, Actor, record_audit
 from tenants.context import ShopContext
 from tenants.errors import UnknownHost
-from tenants.models import Host
+from tenants.models import Host, Shop
 from tenants.ownership import StripeScope, record_ownership
 
 State, Outcome = CheckoutAttempt.State, CheckoutAttempt.Outcome
@@ -45,6 +45,9 @@ LEASE = timedelta(seconds=settings.STRIPE_CONNECT_TIMEOUT + settings.STRIPE_READ
 RESEND_LIMIT = timedelta(hours=23)
 # Past its expiry, with room for clocks that differ, a session that nobody was shown can't be paid by anybody.
 CLOCK_MARGIN = timedelta(minutes=5)
+
+# States in which a session may exist that no row names.
+UNRECORDED = frozenset({State.SENDING, State.UNKNOWN, State.CLOSING})
 
 ATTEMPT_SLOTS = ("attempt_one_open_per_cart", "attempt_one_open_per_key")
 
@@ -67,11 +70,10 @@ def claim_attempt(
         with checkout_tx(shop.shop_id):
             attempt.save(force_insert=True)
             # The slot is ours, but a late payment may complete an earlier attempt in place: that one is locked first.
-            lock_claim(shop_id=shop.shop_id, claim=claim, but=attempt.pk)
-            if completed_attempt(shop_id=shop.shop_id, claim=claim) is not None:
+            if bought_within(shop_id=shop.shop_id, claim=claim, but=attempt.pk):
                 raise LostTheClaim
             _refuse_if_moved(shop=shop, claim=claim)
-            create_pending_order_within(
+            attempt.order = create_pending_order_within(
                 new=NewOrder(
                     order_id=attempt.order_id,
                     shop_id=shop.shop_id,
@@ -144,11 +146,14 @@ def _new_attempt(
 
 
 def _refuse_if_moved(*, shop: ShopContext, claim: Claim) -> None:
-    if claim.cart_id is not None:
-        still = Cart.objects.filter(shop_id=shop.shop_id, pk=claim.cart_id, generation=claim.generation or 0)
-        if not still.exists():
-            raise LostTheClaim
-    if shop.host and not Host.objects.filter(hostname=shop.host, shop_id=shop.shop_id).exists():
+    """Raises LostTheClaim for another generation of the cart, UnknownHost for another shop's host. One query."""
+    carts = [claim.cart_id] if claim.cart_id else []
+    cart = Cart.objects.filter(shop_id=shop.shop_id, pk__in=carts, generation=claim.generation or 0)
+    host = Host.objects.filter(hostname=shop.host, shop_id=shop.shop_id)
+    same_cart, own_host = Shop.objects.filter(pk=shop.shop_id).values_list(Exists(cart), Exists(host)).get()
+    if claim.cart_id is not None and not same_cart:
+        raise LostTheClaim
+    if shop.host and not own_host:
         raise UnknownHost("This host belongs to another shop by now.")
 
 
@@ -180,17 +185,18 @@ def record_session(*, attempt: CheckoutAttempt, session: SessionFacts, livemode:
     True when this session is the attempt's; False when the attempt was closed meanwhile: the caller must then make the
     session unpayable and answer no address.
     """
+    attempts = CheckoutAttempt.objects.for_shop(attempt.shop_id).filter(pk=attempt.pk)
+    fields = {"state": State.OPEN, "session_id": session.id, "url_answered": True, "lease_until": None}
     with checkout_tx(attempt.shop_id):
-        locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
-        _own(attempt=locked, session=session, livemode=livemode)
-        if locked.state in {State.SENDING, State.UNKNOWN}:
-            locked.state, locked.session_id = State.OPEN, session.id
-            locked.url_answered, locked.lease_until = True, None
-            locked.save(update_fields=["state", "session_id", "url_answered", "lease_until"])
+        recorded = attempts.filter(state__in=[State.SENDING, State.UNKNOWN]).update(**fields) == 1
+        _own(attempt=attempt, session=session, livemode=livemode)
+        if recorded:
             Order.objects.for_shop(attempt.shop_id).filter(pk=attempt.order_id).update(session_id=session.id)
-            return True
-        # A twin or the resolver was faster with the very same session.
-        return locked.state == State.OPEN and locked.session_id == session.id
+    # Otherwise a twin or the resolver was faster, perhaps with the very same session.
+    if not recorded and not attempts.filter(state=State.OPEN, session_id=session.id).exists():
+        return False
+    attempt.state, attempt.session_id = State.OPEN, session.id
+    return True
 
 
 def _own(*, attempt: CheckoutAttempt, session: SessionFacts, livemode: bool) -> None:
@@ -212,17 +218,35 @@ def never_made(*, attempt: CheckoutAttempt, failure: StripeFailure, now: datetim
 
 
 def settle_failure(*, attempt: CheckoutAttempt, failure: StripeFailure, classify: bool) -> bool:
-    """tx 2 after a failed send. True when it is certain that no session exists, and the hold has been given back.
+    """After a failed send. True when it is certain that no session exists, and the hold has been given back.
 
     Certain means that every send of this key was refused, or that Stripe refused it as too late. Anything else keeps
-    hold and attempt. `classify` false (a setting) treats every failure as unknown.
+    hold and attempt. `classify` false (a setting) treats every failure as unknown. Two transactions: tx 2 counts what
+    was learnt, the next one ends the attempt if it may. When stock is taken for too long there, it raises
+    InventoryBusy, and the next refusal ends the attempt.
     """
+    refused = classify and failure.verdict is Verdict.REFUSED
+    with checkout_tx(attempt.shop_id):
+        locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
+        if locked.state not in UNRECORDED:
+            return locked.outcome in {Outcome.REFUSED, Outcome.NEVER_MADE}
+        locked.refusals += refused
+        if locked.state == State.SENDING:
+            locked.state = State.UNKNOWN
+        locked.lease_until = None
+        locked.save(update_fields=["state", "refusals", "lease_until"])
+    # A transaction of its own: a refusal that was forgotten over a busy stock row could never be proven again.
+    return refused and _give_back_refused(attempt=attempt, failure=failure)
+
+
+def _give_back_refused(*, attempt: CheckoutAttempt, failure: StripeFailure) -> bool:
+    """Ends an attempt that was just refused, if that proves that no session exists."""
     with checkout_tx(attempt.shop_id):
         now = timezone.now()
         locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
-        if locked.state not in {State.SENDING, State.UNKNOWN, State.CLOSING}:
-            return locked.state == State.CLOSED and locked.outcome in {Outcome.REFUSED, Outcome.NEVER_MADE}
-        if classify and never_made(attempt=locked, failure=failure, now=now):
+        if locked.state not in UNRECORDED:
+            return locked.outcome in {Outcome.REFUSED, Outcome.NEVER_MADE}
+        if never_made(attempt=locked, failure=failure, now=now):
             give_back_within(
                 attempt=locked,
                 outcome=Outcome.NEVER_MADE,
@@ -232,25 +256,19 @@ def settle_failure(*, attempt: CheckoutAttempt, failure: StripeFailure, classify
                 acting=SETTLEMENT,
             )
             return True
-        if classify and failure.verdict is Verdict.REFUSED:
-            locked.refusals += 1
-            if locked.refusals == locked.sends:
-                locked.save(update_fields=["refusals"])
-                give_back_within(
-                    attempt=locked,
-                    outcome=Outcome.REFUSED,
-                    order_to=Order.Status.FAILED,
-                    now=now,
-                    reason=f"Stripe refused: {failure.code or failure.kind}"[:200],
-                    acting=SETTLEMENT,
-                )
-                HOLDS_ORPHANED.labels(shop_id=locked.shop_id).inc()
-                return True
-        if locked.state == State.SENDING:
-            locked.state = State.UNKNOWN
-        locked.lease_until = None
-        locked.save(update_fields=["state", "refusals", "lease_until"])
-        return False
+        if locked.refusals < locked.sends:
+            return False
+        give_back_within(
+            attempt=locked,
+            outcome=Outcome.REFUSED,
+            order_to=Order.Status.FAILED,
+            now=now,
+            reason=f"Stripe refused: {failure.code or failure.kind}"[:200],
+            acting=SETTLEMENT,
+        )
+    if locked.hold_id is not None:
+        HOLDS_ORPHANED.labels(shop_id=locked.shop_id).inc()
+    return True
 
 
 def end_by_clock(*, attempt: CheckoutAttempt, now: datetime) -> bool:

@@ -33,36 +33,33 @@ class Claim:
             slots |= Q(client_key=self.client_key)
         return slots
 
+    def bought_by(self, attempt: CheckoutAttempt) -> bool:
+        """Whether the attempt's session completed, paid or not, for this very claim: it is answered, never repeated."""
+        same_cart = self.cart_id is not None and (attempt.cart_id, attempt.cart_generation) == (
+            self.cart_id,
+            self.generation,
+        )
+        same_key = self.client_key is not None and attempt.client_key == self.client_key
+        return attempt.outcome == Outcome.COMPLETED and (same_cart or same_key)
+
 
 def claim_of(command: StartCheckout, generation: int | None) -> Claim:
     return Claim(command.cart_id if command.uses_cart else None, generation, command.client_key)
 
 
-def open_attempts(*, shop_id: str, claim: Claim) -> list[CheckoutAttempt]:
-    """Unfinished attempts in the claim's slots: at most one for the cart and one for the key. One query."""
-    return list(CheckoutAttempt.objects.for_shop(shop_id).unfinished().filter(claim.matches()).order_by("created_at"))
+def claimants(*, shop_id: str, claim: Claim) -> list[CheckoutAttempt]:
+    """The claim's unfinished attempts, at most one for the cart and one for the key, and those that bought it already;
+    oldest first, with their orders. One query.
+    """
+    counts = ~Q(state=State.CLOSED) | Q(outcome=Outcome.COMPLETED)
+    attempts = CheckoutAttempt.objects.for_shop(shop_id).filter(claim.matches(), counts).select_related("order")
+    return [a for a in attempts.order_by("created_at") if a.state != State.CLOSED or claim.bought_by(a)]
 
 
 def newest_attempt(*, shop_id: str, claim: Claim) -> CheckoutAttempt | None:
     """What happened last in the claim's slots, whatever the cart's generation. One query."""
     attempts = CheckoutAttempt.objects.for_shop(shop_id).filter(claim.matches()).select_related("order")
     return attempts.order_by("-created_at").first()
-
-
-def completed_attempt(*, shop_id: str, claim: Claim) -> CheckoutAttempt | None:
-    """The newest attempt of this claim whose session completed, paid or not: it is answered, never repeated."""
-    same = Q(pk__in=[])
-    if claim.cart_id is not None:
-        same |= Q(cart_id=claim.cart_id, cart_generation=claim.generation)
-    if claim.client_key is not None:
-        same |= Q(client_key=claim.client_key)
-    return (
-        CheckoutAttempt.objects.for_shop(shop_id)
-        .filter(same, state=State.CLOSED, outcome=Outcome.COMPLETED)
-        .select_related("order")
-        .order_by("-created_at")
-        .first()
-    )
 
 
 def refuse_other_request_under_key(*, shop_id: str, command: StartCheckout) -> None:
@@ -84,10 +81,11 @@ def same_intent(*, shop: ShopContext, attempt: CheckoutAttempt, command: StartCh
     )
 
 
-def lock_claim(*, shop_id: str, claim: Claim, but: UUID) -> None:
-    """Locks the claim's earlier attempts, so that what the claim looks at stays as it is until it commits."""
+def bought_within(*, shop_id: str, claim: Claim, but: UUID) -> bool:
+    """Whether the claim is bought already. Locks its earlier attempts, so that it stays so until the caller commits."""
     earlier = CheckoutAttempt.objects.for_shop(shop_id).filter(claim.matches()).exclude(pk=but)
-    list(earlier.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+    locked = earlier.order_by("pk").select_for_update(no_key=True)
+    return any(claim.bought_by(a) for a in locked.only("outcome", "cart_id", "cart_generation", "client_key"))
 
 
 def rivals_within(*, attempt: CheckoutAttempt) -> list[CheckoutAttempt]:

@@ -26,6 +26,8 @@ RETRY_AFTER = timedelta(seconds=8)
 RUN_FOR = 40.0
 # A delayed payment takes days and announces its end; asking hourly is for announcements that were lost.
 ASK_DELAYED_EVERY = timedelta(hours=1)
+# In every list, so that a hundred attempts that can't be settled don't keep the others waiting for ever.
+LONGEST_UNASKED = F("checked_at").asc(nulls_first=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def _unresolved(now: datetime, limit: int) -> list[CheckoutAttempt]:
     return list(
         CheckoutAttempt.objects.filter(state__in=[State.SENDING, State.UNKNOWN, State.CLOSING])
         .filter(Q(lease_until__isnull=True) | Q(lease_until__lte=now), not_asked_since(now - RETRY_AFTER))
-        .order_by(F("checked_at").asc(nulls_first=True), "created_at")[:limit]
+        .order_by(LONGEST_UNASKED, "created_at")[:limit]
     )
 
 
@@ -68,8 +70,8 @@ def _unannounced(now: datetime, limit: int) -> list[CheckoutAttempt]:
     over = CheckoutAttempt.objects.filter(state=State.OPEN, session_expires_at__lte=now - CLOCK_MARGIN)
     delayed = CheckoutAttempt.objects.filter(order__status=Order.Status.PROCESSING, session_id__isnull=False)
     return [
-        *over.filter(not_asked_since(now - RETRY_AFTER)).order_by("session_expires_at")[:limit],
-        *delayed.filter(not_asked_since(now - ASK_DELAYED_EVERY)).order_by("order__created_at")[:limit],
+        *over.filter(not_asked_since(now - RETRY_AFTER)).order_by(LONGEST_UNASKED, "session_expires_at")[:limit],
+        *delayed.filter(not_asked_since(now - ASK_DELAYED_EVERY)).order_by(LONGEST_UNASKED, "created_at")[:limit],
     ]
 
 

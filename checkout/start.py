@@ -14,9 +14,8 @@ from django.utils import timezone
 from checkout.attempts import LostTheClaim, claim_attempt, record_session, settle_failure
 from checkout.claims import (
     claim_of,
-    completed_attempt,
+    claimants,
     newest_attempt,
-    open_attempts,
     refuse_other_request_under_key,
     same_intent,
 )
@@ -82,8 +81,8 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
             attempt = claim_attempt(shop=shop, command=command, quote=quote, changes=changes)  # tx 1
         except LostTheClaim:
             continue
-        except InsufficientStock:
-            keys = [line.variant_key for line in quote.lines]
+        except InsufficientStock as shortage:
+            keys = [item.variant_key for item in shortage.items]
             if not freed and free_overdue(shop_id=shop.shop_id, variant_keys=keys, now=timezone.now()):
                 freed = True
                 continue
@@ -160,8 +159,10 @@ LOOK_AGAIN = Turn(look_again=True)
 def replay_or_supersede(*, shop: ShopContext, command: StartCheckout, wanted: Wanted, quote: Quote) -> Turn:
     """Answers a repeat with what it repeats, ends what the cart has moved away from, or finds the slot free."""
     claim = claim_of(command, quote.generation)
-    attempts = open_attempts(shop_id=shop.shop_id, claim=claim)
+    attempts = claimants(shop_id=shop.shop_id, claim=claim)
     for attempt in attempts:
+        if attempt.state == State.CLOSED:
+            continue
         if same_intent(shop=shop, attempt=attempt, command=command, quote=quote):
             return replay(shop=shop, attempt=attempt)
         if (attempt.cart_generation or 0) > (quote.generation or 0):
@@ -171,17 +172,23 @@ def replay_or_supersede(*, shop: ShopContext, command: StartCheckout, wanted: Wa
             quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
             if same_intent(shop=shop, attempt=attempt, command=command, quote=quote):
                 return LOOK_AGAIN
-        close_checkout(shop=shop, attempt_id=attempt.pk, reason="Superseded by a newer checkout", acting=CUSTOMER)
-        return LOOK_AGAIN
-    bought = completed_attempt(shop_id=shop.shop_id, claim=claim)
-    return Turn(answer=answer_finished(attempt=bought)) if bought is not None else Turn()
+        return end_first(shop=shop, attempt=attempt, reason="Superseded by a newer checkout")
+    return Turn(answer=answer_finished(attempt=attempts[-1])) if attempts else Turn()
+
+
+def end_first(*, shop: ShopContext, attempt: CheckoutAttempt, reason: str) -> Turn:
+    """Ends what stands in the claim's way. Raises PaymentUnknown when Stripe can't: asking on and on won't help it."""
+    left = close_checkout(shop=shop, attempt_id=attempt.pk, reason=reason, acting=CUSTOMER)
+    somebody_at_it = left.lease_until is not None and left.lease_until > timezone.now()
+    if left.state == State.CLOSING and not somebody_at_it:
+        raise PaymentUnknown
+    return LOOK_AGAIN
 
 
 def replay(*, shop: ShopContext, attempt: CheckoutAttempt) -> Turn:
     """A repeat of an unfinished attempt. Stripe is asked whether its session is still open before it is answered."""
     if attempt.state == State.CLOSING:
-        close_checkout(shop=shop, attempt_id=attempt.pk, reason=attempt.closing_reason, acting=CUSTOMER)
-        return LOOK_AGAIN
+        return end_first(shop=shop, attempt=attempt, reason=attempt.closing_reason)
     if attempt.state in {State.SENDING, State.UNKNOWN}:
         resend(shop=shop, attempt=attempt)  # nothing happens while its sender's lease is alive
         attempt.refresh_from_db(fields=["state", "session_id"])
@@ -230,18 +237,18 @@ def answer_bought(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnswe
 
 # ---------------------------------------------------------------- answers
 def answer_open(*, attempt: CheckoutAttempt, session: SessionFacts, created: bool) -> CheckoutAnswer:
-    order = Order.objects.for_shop(attempt.shop_id).get(pk=attempt.order_id)
-    return _answer(attempt, order, created=created, url=session.url, client_secret=session.client_secret)
+    return _answer(attempt, created=created, url=session.url, client_secret=session.client_secret)
 
 
 def answer_finished(*, attempt: CheckoutAttempt) -> CheckoutAnswer:
-    return _answer(attempt, attempt.order, created=False, url="", client_secret="")
+    return _answer(attempt, created=False, url="", client_secret="")
 
 
-def _answer(attempt: CheckoutAttempt, order: Order, *, created: bool, url: str, client_secret: str) -> CheckoutAnswer:
+def _answer(attempt: CheckoutAttempt, *, created: bool, url: str, client_secret: str) -> CheckoutAnswer:
+    order = attempt.order
     return CheckoutAnswer(
         created=created,
-        session_id=attempt.session_id or order.session_id or "",
+        session_id=attempt.session_id or "",
         url=url,
         client_secret=client_secret,
         ui_mode=str(attempt.stripe_params["ui_mode"]),

@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from checkout import resolver
+from checkout import resolver, start
 from checkout.closing import close_checkout
 from checkout.models import CheckoutAttempt
 from checkout.settle import settle_session
@@ -19,7 +19,7 @@ from commerce.cart.carts import empty_cart
 from commerce.gateway.onboarding import connect_account
 from commerce.models import Cart
 from inventory import reaper
-from inventory.models import Hold
+from inventory.models import Hold, StockRow
 from tenants.audit import REAPER, Actor
 from tenants.context import load_shop
 from tests.fixtures.standin import StandIn
@@ -232,3 +232,55 @@ def test_making_room_waits_for_a_slow_stripe_only_so_long(trade: Trade, standin:
     calls = [c for c in standin.requests(f"{SESSIONS}/") if c["path"].endswith("/expire")]
     assert (answer.status_code, answer.json()["code"], len(calls)) == (409, "inventory_insufficient", 0)
     assert trade.facts()["attempts"] == [("closing", "")]
+
+
+def test_a_refusal_outlives_a_busy_stock_row(trade: Trade, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Stripe refused once isn't refused twice: forgetting it would hold the stock until the clock ends it."""
+    sending, locked = threading.Event(), threading.Event()
+    real = start.create_session
+
+    def refused_when_locked(*args: Any, **more: Any) -> Any:
+        sending.set()
+        assert locked.wait(timeout=5)
+        return real(*args, **more)
+
+    def somebody_at_it() -> None:
+        assert sending.wait(timeout=5)
+        with transaction.atomic():
+            list(StockRow.objects.select_for_update())
+            locked.set()
+            time.sleep(1)
+
+    monkeypatch.setattr(start, "create_session", refused_when_locked)
+    standin.fault(path=SESSIONS, kind="status", status=400, times=2)
+    buyer = trade.buyer_with_cart()
+    _, answer = in_threads([somebody_at_it, buyer.checkout])
+    assert (answer.status_code, answer.json()["code"]) == (429, "inventory_busy")
+    assert trade.facts()["attempts"] == [("unknown", "")]
+    resolver.run_once(now=timezone.now())
+    assert (trade.facts()["attempts"], trade.facts()["held"]) == ([("closed", "refused")], 0)
+
+
+def test_stripe_is_not_asked_again_and_again_to_end_a_session(trade: Trade, standin: StandIn) -> None:
+    buyer = trade.buyer_with_cart()
+    buyer.checkout()
+    buyer.add(trade.variant, 1)
+    standin.fault(path=f"{SESSIONS}/", kind="status", status=500, times=1000)
+    answer = buyer.checkout()
+    assert (answer.status_code, answer.json()["code"]) == (503, "payment_unknown")
+    assert len(standin.requests(f"{SESSIONS}/")) == 1
+    standin.call("faults", method="DELETE")
+    assert buyer.checkout().status_code == 201
+
+
+def test_unsettled_attempts_take_turns(trade: Trade, standin: StandIn) -> None:
+    for _ in range(2):
+        trade.buyer_with_cart().checkout()
+    oldest, newest = CheckoutAttempt.objects.order_by("created_at")
+    CheckoutAttempt.objects.filter(pk=oldest.pk).update(session_expires_at=oldest.created_at)
+    later = timezone.now() + timedelta(hours=2)
+    standin.fault(path=f"{SESSIONS}/", kind="status", status=500, method="GET", times=1)
+    resolver.run_once(now=later, limit=1)
+    standin.pay(str(newest.session_id))
+    resolver.run_once(now=later + timedelta(minutes=1), limit=1)
+    assert trade.facts()["orders"] == ["confirmed", "pending"]

@@ -6,12 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout import resolver
 from checkout.models import CheckoutAttempt
-from commerce.models import OrderLine
-from inventory.models import Hold
+from commerce.models import OrderLine, ProductText, Variant
+from inventory.models import Hold, StockRow
+from inventory.variants import variant_key
 from inventory.verify import verify_stock
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Trade, in_threads
@@ -278,3 +281,43 @@ def test_a_shop_that_only_validates_holds_nothing_and_takes_stock_when_paid(trad
     facts = trade.facts()
     assert (facts["on_hand"], facts["held"], facts["holds"], facts["orders"]) == (6, 0, [], ["confirmed"])
     assert verify_stock().clean
+
+
+def statements_of(captured: CaptureQueriesContext) -> list[str]:
+    """The checkout's own: without transaction control, the front door's host map and the gateway's credentials."""
+    all_of_them = [str(query["sql"]).strip() for query in captured.captured_queries]
+    others = ("BEGIN", "COMMIT", 'SELECT "tenants_host"', 'SELECT "tenants_shopcredential"')
+    return [s for s in all_of_them if not s.startswith(others) and "FROM tenants_host" not in s]
+
+
+def test_a_checkout_takes_fourteen_statements_of_its_own(trade: Trade, standin: StandIn) -> None:
+    buyer = trade.buyer_with_cart()
+    with CaptureQueriesContext(connection) as first:
+        assert buyer.checkout().status_code == 201
+    with CaptureQueriesContext(connection) as repeat:
+        assert buyer.checkout().status_code == 200
+    assert len(statements_of(first)) <= 14, statements_of(first)
+    assert len(statements_of(repeat)) <= 3, statements_of(repeat)
+
+
+@pytest.mark.parametrize(("locale", "page"), [("de", "de"), ("pt-BR", "pt-BR"), ("de-CH", "de"), ("uk", "auto")])
+def test_a_locale_that_stripe_does_not_speak_sells_all_the_same(
+    trade: Trade, standin: StandIn, locale: str, page: str
+) -> None:
+    trade.shop.settings.locales = ["en", locale]
+    trade.shop.settings.save()
+    answer = trade.buyer_with_cart().checkout({"locale": locale})
+    assert answer.status_code == 201
+    assert CheckoutAttempt.objects.get().stripe_params["locale"] == page
+
+
+def test_a_long_title_is_cut_before_its_variant(trade: Trade, standin: StandIn) -> None:
+    product, size = trade.variant.product, {"model": "m" * 60, "width": "w" * 60}
+    ProductText.objects.update(title="T" * 200)
+    key = variant_key(product.sku, size)
+    Variant.objects.filter(pk=trade.variant.pk).update(attributes=size, variant_key=key)
+    StockRow.objects.filter(pk=trade.stock.pk).update(variant_key=key)
+    trade.variant.refresh_from_db()
+    assert trade.buyer_with_cart().checkout().status_code == 201
+    title = OrderLine.objects.get().title
+    assert (len(title), title[-125:]) == (300, f" ({'m' * 60}, {'w' * 60})")

@@ -116,22 +116,22 @@ class Protocol:
             here = process._replace(attempt=index)
             if attempt.generation == process.cart:
                 if attempt.state == OPEN:
-                    yield "open_attempts", "replays it", world, here._replace(step="read to replay")
+                    yield "claimants", "replays it", world, here._replace(step="read to replay")
                 elif attempt.state == CLOSING:
                     yield "mark_closing", "finds it closing", world, here._replace(step="finish")
                 else:
                     yield "take_lease", "sends again", _one_more_send(world, index), here._replace(step="send")
             elif attempt.generation > process.cart and "one_per_cart" not in self.breaks:
-                yield "open_attempts", "the cart has moved on", world, IDLE
+                yield "claimants", "the cart has moved on", world, IDLE
             else:
                 if "release_first" in self.breaks and attempt.hold == ACTIVE:
                     world = with_attempt(world._replace(held=world.held - 1), index, hold=RELEASED)
                 yield "mark_closing", "supersedes it", _closing(world, index), here._replace(step="finish")
             return
         if _bought(world, process.cart):
-            yield "completed_attempt", "answers the finished order", world, DONE
+            yield "claimants", "answers the finished order", world, DONE
         else:
-            yield "open_attempts", "finds the slot free", world, process._replace(step="tx 1")
+            yield "claimants", "finds the slot free", world, process._replace(step="tx 1")
 
     def _tx_1(self, world: World, process: Process) -> Iterator[Move]:
         """claim_attempt. The insert takes the slot, then it looks: both are one step, as what it looks at is locked."""
