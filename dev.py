@@ -188,6 +188,14 @@ def run_tests(data: Path, arguments: Sequence[str]) -> int:
         return run(["-m", "pytest", *([] if browser else ["-m", "not browser"]), *rest], env)
 
 
+def bench(data: Path, arguments: Sequence[str]) -> int:
+    """Run `manage.py bench ...` on servers of its own, as durable as `up`'s: what a commit costs is part of it."""
+    enter()
+    with surroundings(data, "config.settings.development") as env:
+        code = run([MANAGE, "migrate", "--no-input", "--verbosity", "0"], env)
+        return code or run([MANAGE, "bench", *arguments], env, Path.cwd())
+
+
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "config.settings.production",
     "SECRET_KEY": "not-a-key-but-as-long-as-one-and-only-there-for-the-deployment-check-0123456789",
@@ -254,6 +262,7 @@ def lock(arguments: Sequence[str]) -> int:
 PASSING_ON = {
     "manage": (manage, ROOT / ".data"),
     "test": (run_tests, ROOT / ".data/test"),
+    "bench": (bench, ROOT / ".data/bench"),
 }
 """Commands that pass their arguments on; only a `--data DIR` in front of these is dev.py's own."""
 
@@ -278,6 +287,7 @@ def parser() -> argparse.ArgumentParser:
     command("reset", "Empty the data folder.")
     command("manage", "Run manage.py ... in the environment, servers included.")
     command("test", "Run the tests; further arguments are pytest's, --browser adds the browser tests.", ".data/test")
+    command("bench", "Measure a part of the product: bench front_door [--json FILE].", ".data/bench")
     command("check", "Run linters, types, import contracts, migration and deployment checks.", ".data/test")
     commands.add_parser("lock", help="Compile the locked requirements.").add_argument("--upgrade", action="store_true")
     return top

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import structlog
 
 from tenants.secrecy import without_secrets
@@ -22,8 +25,16 @@ def _hide_secrets(logger: Any, method: str, line: str) -> str:
     return without_secrets(line)
 
 
+def _as_json(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    """A third of what the standard library's encoder takes; every request pays it once."""
+    return msgspec.json.encode(event, enc_hook=default).decode()
+
+
 def configuration(*, level: str) -> dict[str, Any]:
     """The LOGGING setting; configures structlog as a side effect, so that both speak the same lines."""
+    # No line says where in the code it was written, by which thread or process: then nobody needs to find out.
+    logging._srcfile = None  # the documented switch
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -41,7 +52,7 @@ def configuration(*, level: str) -> dict[str, Any]:
                 "()": structlog.stdlib.ProcessorFormatter,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.JSONRenderer(),
+                    structlog.processors.JSONRenderer(serializer=_as_json),
                     _hide_secrets,
                 ],
                 "foreign_pre_chain": SHARED_PROCESSORS,

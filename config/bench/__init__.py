@@ -1,0 +1,4 @@
+"""Benchmarks: `python3 dev.py bench NAME`. Ratios within one run, because machines differ and have moods."""
+
+PATH = "/api/cart"
+"""An address that the front door's allowlist knows; under the benchmark an empty view answers there."""

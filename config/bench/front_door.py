@@ -1,0 +1,160 @@
+"""What the front door costs: an empty view with it and without, over HTTP, on the product's own server.
+
+The cases take turns every third of a second, so that a busy moment of the machine meets all of them. Loopback only; the
+shop that it needs is made and removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from config.bench import PATH
+from config.bench.report import Row, percentile
+from tenants.models import Host, Shop, ShopSettings
+
+SHOP_ID, HOSTNAME = "bench-front-door", "bench-front-door.localhost"
+CASES = ("floor", "front_door", "empty_view")
+CALLERS = (1, 4)
+ROUNDS = 12
+TURN_SECONDS = 0.33
+STARTING_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class Measured:
+    """`rates`: requests per second of each turn. `times`: seconds of each request."""
+
+    rates: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+
+def run(*, rounds: int = ROUNDS) -> list[Row]:
+    """About half a minute. `rounds`: turns of each case. Raises RuntimeError when the server doesn't start or answers something else than 200."""
+    with _shop(), _server() as port:
+        rows = []
+        for callers in CALLERS:
+            measured = {case: Measured() for case in CASES}
+            for case in CASES:
+                _turn(port, case, callers)  # warm
+            for _ in range(rounds):
+                for case in CASES:
+                    rate, times = _turn(port, case, callers)
+                    measured[case].rates.append(rate)
+                    measured[case].times.extend(times)
+            rows += [_row(case, callers, measured) for case in CASES]
+        return rows
+
+
+def _row(case: str, callers: int, measured: dict[str, Measured]) -> Row:
+    mine, floor = measured[case], measured["floor"]
+    times = sorted(mine.times)
+    return Row(
+        case=case,
+        callers=callers,
+        per_second=median(mine.rates),
+        # Of turns side by side: a slow moment slows both.
+        ratio_to_floor=median(own / other for own, other in zip(mine.rates, floor.rates, strict=True)),
+        p50_ms=percentile(times, 0.50) * 1000,
+        p95_ms=percentile(times, 0.95) * 1000,
+        p99_ms=percentile(times, 0.99) * 1000,
+    )
+
+
+def _turn(port: int, case: str, callers: int) -> tuple[float, list[float]]:
+    """`(requests per second, seconds of each)` of `callers` that ask without a pause for TURN_SECONDS."""
+    times: list[float] = []
+    failures: list[BaseException] = []
+
+    def caller() -> None:
+        try:
+            times.extend(_ask(port, case))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=caller) for _ in range(callers)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise RuntimeError(f"The server failed under {case}.") from failures[0]
+    return len(times) / (time.perf_counter() - started), times
+
+
+def _ask(port: int, case: str) -> list[float]:
+    """One persistent connection. A plain socket costs a tenth of http.client, and the machine's cores are shared."""
+    request = f"GET {PATH} HTTP/1.1\r\nHost: {HOSTNAME}\r\nX-Bench: {case}\r\nAccept: */*\r\n\r\n".encode()
+    times = []
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        over = time.perf_counter() + TURN_SECONDS
+        while (asked := time.perf_counter()) < over:
+            connection.sendall(request)
+            answer = connection.recv(65536)
+            # The view is empty: the answer ends with its headers.
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += connection.recv(65536)
+            if not answer.startswith(b"HTTP/1.1 200 "):
+                raise RuntimeError(answer.partition(b"\r\n")[0].decode())
+            times.append(time.perf_counter() - asked)
+    return times
+
+
+@contextlib.contextmanager
+def _shop() -> Iterator[None]:
+    """A shop with a host for the length of the run."""
+    shop, _ = Shop.objects.get_or_create(id=SHOP_ID, defaults={"name": "Benchmark"})
+    ShopSettings.objects.get_or_create(shop=shop, defaults={"currency": "EUR", "locales": ["en"]})
+    Host.objects.get_or_create(hostname=HOSTNAME, defaults={"role": Host.Role.CANONICAL, "shop": shop})
+    try:
+        yield
+    finally:
+        Host.objects.filter(hostname=HOSTNAME).delete()
+        shop.delete()
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[int]:
+    """gunicorn with the product's settings and one process; yields its port. It ends with the block."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "PORT": str(port), "WEB_HOST": "127.0.0.1", "WEB_CONCURRENCY": "1"}
+    command = [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", "config.bench.server:application"]
+    root = Path(__file__).resolve().parent.parent.parent
+    # The request lines go to a file, as a supervisor's would: writing them is part of what is measured.
+    with tempfile.TemporaryFile() as lines:
+        server = subprocess.Popen(command, cwd=root, env=env, stdout=lines, stderr=lines)  # noqa: S603
+        try:
+            _wait_for(port, server)
+            yield port
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    over = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < over:
+        if server.poll() is not None:
+            raise RuntimeError(f"The server ended with {server.returncode}.")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise RuntimeError("The server didn't start.")

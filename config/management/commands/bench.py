@@ -1,0 +1,32 @@
+"""`manage.py bench NAME [--json FILE]`: measures one part of the product on this machine, in ratios of one run."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from config.bench import front_door
+from config.bench.report import table, write_json
+
+BENCHES = {"front_door": front_door.run}
+
+
+class Command(BaseCommand):
+    help = "Measure a part of the product: " + ", ".join(BENCHES)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", choices=sorted(BENCHES))
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError in production: a benchmark writes rows of its own and takes what the machine has."""
+        if settings.ENVIRONMENT == "production":
+            raise CommandError("Benchmarks are for machines that serve nobody.")
+        rows = BENCHES[options["name"]]()
+        self.stdout.write(table(rows))
+        if options["json"]:
+            write_json(options["json"], options["name"], rows)
