@@ -40,7 +40,10 @@ class Measured:
 
 
 def run(*, rounds: int = ROUNDS) -> list[Row]:
-    """About half a minute. `rounds`: turns of each case. Raises RuntimeError when the server doesn't start or answers something else than 200."""
+    """About half a minute. `rounds`: turns of each case.
+
+    Raises RuntimeError when the server doesn't start or answers something else than 200.
+    """
     with _shop(), _server() as port:
         rows = []
         for callers in CALLERS:
