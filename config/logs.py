@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ SHARED_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+PLAIN = (str, int, float)
 
 
 def _hide_secrets(logger: Any, method: str, line: str) -> str:
@@ -26,8 +28,16 @@ def _hide_secrets(logger: Any, method: str, line: str) -> str:
 
 
 def _as_json(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
-    """A third of what the standard library's encoder takes; every request pays it once."""
-    return msgspec.json.encode(event, enc_hook=default).decode()
+    """Lines of plain values, such as each request's, in a third of the standard library's time.
+
+    Any other value goes through `default`, its repr: msgspec would write out an object's fields, hidden ones included.
+    """
+    if all(value is None or isinstance(value, PLAIN) for value in event.values()):
+        try:
+            return msgspec.json.encode(event).decode()
+        except UnicodeEncodeError:
+            pass  # half a surrogate pair, which the standard library escapes
+    return json.dumps(event, default=default, separators=(",", ":"))
 
 
 def configuration(*, level: str) -> dict[str, Any]:
