@@ -1,0 +1,192 @@
+"""Two shops with a row of every kind each, what marks the rows of one, and whether anybody touched them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Model, QuerySet
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from commerce.cart.cookie import COOKIE_NAME
+from inventory.holds import Line, place_hold
+from inventory.models import InventoryRun
+from tenants.audit import Actor, record_audit
+from tenants.models import Host, Membership, StripeObject
+from tenants.scoping import path_to_shop
+from tenants.staff import SEE_EVERY_SHOP
+from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory
+from tests.factories.inventory import StockRowFactory
+from tests.fixtures.standin import StandIn
+from tests.fixtures.trade import Buyer, Trade, open_trade
+from tests.webhooks.deliver import deliver, event
+from webhooks.models import StripeEvent
+
+OURS = ("tenants", "inventory", "commerce", "checkout", "webhooks")
+MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
+SHOP_MODELS = {model: path for model in MODELS if (path := path_to_shop(model)) is not None}
+SHORTEST = 6
+"""Characters of a text that can be told from another shop's by chance."""
+
+
+@dataclass
+class Side:
+    """One of the two shops, with its buyers and its member of staff."""
+
+    trade: Trade
+    staff: User
+    buyer: Buyer
+    sessions: dict[str, str] = field(default_factory=dict)
+    """`paid` and `open`: ids of checkout sessions."""
+    client_key: str = ""
+
+    @property
+    def shop_id(self) -> str:
+        return str(self.trade.shop.pk)
+
+    @property
+    def cookie(self) -> str:
+        return self.buyer.client.cookies[COOKIE_NAME].value
+
+    def rows(self, model: type[Model]) -> QuerySet[Any]:
+        path = path_to_shop(model)
+        rows = model._default_manager.order_by("pk")
+        return rows.filter(**{path: self.shop_id}) if path else rows.none()
+
+    def others(self, model: type[Model]) -> QuerySet[Any]:
+        """Rows that aren't this shop's: another's, or the platform's."""
+        own = [self.staff.pk] if model is User else self.rows(model).values("pk")
+        return model._default_manager.order_by("pk").exclude(pk__in=own)
+
+
+@dataclass
+class World:
+    here: Side
+    there: Side
+
+    def markers(self) -> set[str]:
+        """Texts that only rows of others than `here` hold: what a page for `here` must never show."""
+        own, foreign = set[str](), set[str]()
+        for model in (*SHOP_MODELS, InventoryRun):
+            own |= {text for row in self.here.rows(model) for text in texts(row)}
+            foreign |= {text for row in self.here.others(model) for text in texts(row)}
+        foreign |= set(User.objects.exclude(pk=self.here.staff.pk).values_list("username", flat=True))
+        # `localhost` is the platform's host, and part of every shop's.
+        return {text for text in foreign if not any(text in mine for mine in own)}
+
+    def untouched(self) -> dict[str, list[Any]]:
+        """Every row that isn't `here`'s, whole."""
+        return {
+            model._meta.label: list(self.here.others(model).values_list())
+            for model in (*MODELS, User, Group)
+        }  # fmt: skip
+
+
+def texts(row: Model) -> Iterator[str]:
+    """Every text of a row that is long enough to be told from others, those inside JSON included."""
+    meta = row._meta
+    yield f"/{meta.app_label}/{meta.model_name}/{row.pk}/"
+    for column in meta.concrete_fields:
+        yield from (text for text in leaves(getattr(row, column.attname)) if len(text) >= SHORTEST)
+
+
+def leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str | UUID):
+        yield str(value)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from leaves(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from leaves(part)
+
+
+def shown(markers: set[str], answer: HttpResponse, *, sent: str = "") -> set[str]:
+    """Markers in an answer's body and headers, but those that the request itself had named."""
+    body = b"".join(answer) if answer.streaming else answer.content  # type: ignore[arg-type]
+    said = body.decode(errors="replace") + "\n".join(f"{name}: {value}" for name, value in answer.items())
+    return {marker for marker in markers if (marker in said or html.escape(marker) in said) and marker not in sent}
+
+
+def build(standin: StandIn) -> World:
+    """Both shops do the same business, `there` first so that its rows are the older ones."""
+    there, here = open_side("birch-shop", standin), open_side("alder-shop", standin)
+    Host.objects.create(hostname="hooks.localhost", role=Host.Role.HOOKS)
+    for side in (there, here):
+        finish(side, standin)
+    nobodys = {"id": "cs_test_of_nobody", "object": "checkout.session", "metadata": {}}
+    deliver(event("checkout.session.completed", nobodys, event_id="evt_of_nobody"))
+    record_audit(
+        shop_id=None,
+        acting=Actor("system", "nobody-of-theirs"),
+        action="platform.secret",
+        object_type="x",
+        object_id="object-of-nobody",
+    )
+    InventoryRun.objects.create(
+        kind="reap", started_at=timezone.now(), finished_at=timezone.now(), healthy=True,
+        report={"expired": 0, "found": 0, "failed": [], "shops": [there.shop_id]},
+    )  # fmt: skip
+    Group.objects.create(name="a role of the platform")
+    return World(here=here, there=there)
+
+
+def open_side(shop_id: str, standin: StandIn) -> Side:
+    """A shop in business with a product of its own, and a member of staff who may do everything, there."""
+    trade = open_trade(shop_id)
+    own = ProductFactory(shop=trade.shop, sku=f"{shop_id}-SKU", slug=f"{shop_id}-slug")
+    ProductTextFactory(product=own, locale="en", title=f"Made by {shop_id}")
+    variant = VariantFactory(product=own, price_amount=1700)
+    StockRowFactory(owner__shop=trade.shop, sku=own.sku, variant_key=variant.variant_key)
+    staff = User.objects.create_user(f"{shop_id}-clerk", f"clerk@{shop_id}.example", "not a secret", is_staff=True)
+    app, codename = SEE_EVERY_SHOP.split(".")
+    staff.user_permissions.set(Permission.objects.exclude(content_type__app_label=app, codename=codename))
+    Membership.objects.create(user=staff, shop=trade.shop)
+    return Side(trade=trade, staff=staff, buyer=trade.buyer(), client_key=f"key-of-{shop_id}")
+
+
+def finish(side: Side, standin: StandIn) -> None:
+    """A purchase that was paid and told by an event, a checkout that is open, a cart, a hold, a dead letter."""
+    paid = side.trade.buyer_with_cart().checkout({"email": f"buyer@{side.shop_id}.example"}).json()["sessionId"]
+    standin.pay(paid, email=f"buyer@{side.shop_id}.example")
+    answer = deliver(event("checkout.session.completed", standin.session(paid), event_id=f"evt_of_{side.shop_id}"))
+    assert answer.status_code == 200, answer.content
+    opened = side.buyer
+    opened.add(side.trade.variant, 2)
+    started = opened.checkout({"email": f"second@{side.shop_id}.example"}, Idempotency_Key=side.client_key)
+    side.sessions = {"paid": paid, "open": started.json()["sessionId"]}
+    place_hold(
+        shop_id=side.shop_id,
+        key=f"hold-of-{side.shop_id}",
+        lines=[Line(side.trade.variant.sku, side.trade.variant.variant_key, 1)],
+        ttl_seconds=600,
+        acting=Actor("staff", side.staff.username),
+    )
+    record_audit(
+        shop_id=side.shop_id, acting=Actor("staff", side.staff.username), action="stock.adjusted",
+        object_type="stock_row", object_id=f"object-of-{side.shop_id}", reason=f"Counted at {side.shop_id}",
+    )  # fmt: skip
+    StripeEvent.objects.create(
+        livemode=False, account="acct_standin", event_id=f"evt_dead_of_{side.shop_id}", type="payment_intent.succeeded",
+        object_id=f"pi_dead_of_{side.shop_id}", payload={"livemode": False, "data": {"object": {}}},
+        status=StripeEvent.Status.DEAD, shop=side.trade.shop, error="Nothing was found.", created_at=timezone.now(),
+        received_at=timezone.now(),
+    )  # fmt: skip
+    StripeObject.objects.create(
+        livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",
+        shop=side.trade.shop, source="staff",
+    )  # fmt: skip
+
+
+def browser(user: User) -> Client:
+    """A member of staff at the platform host. Errors become answers, as they would for them."""
+    client = Client(raise_request_exception=False, headers={"Host": "localhost"})
+    client.force_login(user)
+    return client
