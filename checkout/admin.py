@@ -352,6 +352,7 @@ class CheckoutOrderAdmin(OrderAdmin):
         moments = [Moment(attempt.created_at, Step.ATTEMPT, link_to(attempt, "Checkout started"), details)]
         # No column keeps when the session came to be known; the map of Stripe objects does.
         learnt = StripeObject.objects.filter(
+            shop_id=attempt.shop_id,
             livemode=stripe_links.is_live(attempt.session_id),
             account=attempt.stripe_account,
             object_id=attempt.session_id,

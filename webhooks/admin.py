@@ -281,10 +281,9 @@ class OrderDesk(CheckoutOrderAdmin):
             return moments
         scope = staff_scope(reader)
         deliveries = Prefetch("deliveries", EventDelivery.objects.filter(seen_by(scope)).order_by("id"))
-        every = StripeEvent.objects.filter(account=order.stripe_account, object_id__in=objects)
         events = (
             # An event that no shop could be found for is the platform's to see, and says why.
-            scope.rows(every, "shop")
+            scope.rows(StripeEvent.objects.filter(account=order.stripe_account, object_id__in=objects), "shop")
             .defer("payload")
             .prefetch_related(deliveries)
             .order_by("received_at")[:MOST_EVENTS]

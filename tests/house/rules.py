@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tests.house.code import APPS
+from tests.house.tenancy import unscoped_queries
 
 VAGUE = {"utils", "util", "helpers", "helper", "common", "core", "misc", "shared", "lib"}
 DEMO_SHOPS = ("cochlearfit", "cover-me-pretty", "cover_me_pretty")
@@ -184,6 +185,7 @@ RULES = (
     default_shops,
     naive_times,
     long_functions,
+    unscoped_queries,
 )
 
 INLINE = re.compile(

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 
-from tests.house import rules
+from tenants.scoping import ShopQuerySet, path_to_shop
+from tests.house import rules, tenancy
 from tests.house.code import APPS, ROOT, shown, sources, tree
 
 Rule = Callable[[ast.Module, str], list[str]]
@@ -53,6 +55,37 @@ SAMPLES: list[tuple[Rule, str, str, str]] = [
     (rules.naive_times, "checkout/x.py", "datetime.now(UTC)", "datetime.now()"),
     (rules.naive_times, "checkout/x.py", "timezone.now()", "date.today()"),
     (rules.long_functions, "checkout/x.py", "def f():\n" + "    a()\n" * 59, "def f():\n" + "    a()\n" * 60),
+    (rules.unscoped_queries, "commerce/x.py", "Order.objects.for_shop(s).get(pk=1)", "Order.objects.get(pk=order_id)"),
+    (
+        rules.unscoped_queries,
+        "inventory/x.py",
+        "StockRow.objects.filter(owner_id=s, pk=1)",
+        "StockRow.objects.filter()",
+    ),
+    (
+        rules.unscoped_queries,
+        "checkout/x.py",
+        "Hold.objects.filter(pk=hold.pk)",
+        "Hold.objects.filter(pk=command.hold_id)",
+    ),
+    (
+        rules.unscoped_queries,
+        "commerce/x.py",
+        "OrderLine.objects.filter(order_id=order.pk).update(x=1)\nShop.objects.get(pk=1)",
+        "models.Order.objects.all().order_by('x')",
+    ),
+    (
+        rules.unscoped_queries,
+        "config/x.py",
+        "scope.rows(Order.objects.filter(status='x'), 'shop')",
+        "rows(Order.objects.exclude(shop_id='x'))",
+    ),
+    (
+        rules.unscoped_queries,
+        "webhooks/dead_letters.py",
+        "def _take_up():\n    StripeEvent.objects.get(pk=1)",
+        "def taken():\n    Order._base_manager.count()",
+    ),
 ]
 
 
@@ -64,6 +97,25 @@ def test_a_rule_tells_good_from_bad(rule: Rule, path: str, fine: str, wrong: str
 
 def test_every_rule_has_a_sample():
     assert {sample[0] for sample in SAMPLES} == set(rules.RULES)
+
+
+def test_the_tables_of_shops_are_those_of_the_models():
+    models = [model for app in APPS[:-1] for model in apps.get_app_config(app).get_models()]
+    found = {model.__name__ for model in models if path_to_shop(model) not in {None, "pk"}}
+    assert found == tenancy.SHOP_TABLES
+
+
+def test_each_of_them_is_asked_by_shop():
+    for app in APPS[:-1]:
+        for model in apps.get_app_config(app).get_models():
+            if path_to_shop(model) in {"shop", "owner__shop"}:
+                assert isinstance(model._default_manager.all(), ShopQuerySet), model
+
+
+def test_no_query_is_allowed_that_is_not_made():
+    made = {(shown(path), where) for path in sources() for _, _, where in tenancy.queries(tree(path))}
+    used = {path for path, _ in made} | {f"{path}:{where}" for path, where in made}
+    assert tenancy.ALLOWED.keys() - used == set()
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)

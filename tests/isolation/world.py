@@ -22,6 +22,7 @@ from tenants.audit import Actor, record_audit
 from tenants.models import Host, Membership, StripeObject
 from tenants.scoping import path_to_shop
 from tenants.staff import SEE_EVERY_SHOP
+from tenants.tokens import issue_front_door_token
 from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory
 from tests.factories.inventory import StockRowFactory
 from tests.fixtures.standin import StandIn
@@ -135,6 +136,7 @@ def build(standin: StandIn) -> World:
         report={"expired": 0, "found": 0, "failed": [], "shops": [there.shop_id]},
     )  # fmt: skip
     Group.objects.create(name="a role of the platform")
+    issue_front_door_token(label="edge-of-the-platform", reason="A test", acting=Actor("staff", "nobody-of-theirs"))
     return World(here=here, there=there)
 
 

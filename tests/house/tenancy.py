@@ -1,0 +1,110 @@
+"""No query on a shop's table without a shop (T8)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+# Tables whose rows are a shop's; a test holds this against the models.
+SHOP_TABLES = {
+    "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold", "HoldItem", "Host", "JournalEntry",
+    "JournalLine", "Membership", "Order", "OrderLine", "Product", "ProductText", "ShopSettings", "StockMovement",
+    "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant",
+}  # fmt: skip
+MANAGERS = {"objects", "_default_manager", "_base_manager"}
+# What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
+SHOPS = {"shop", "shop_id", "owner", "owner_id"}
+PARENTS = {"order", "cart", "product", "entry", "hold", "stock_row", "event", "attempt"}
+NAMING = SHOPS | PARENTS | {f"{name}_id" for name in PARENTS}
+NARROWING = {"filter", "get", "get_or_create", "update_or_create", "create"}
+
+# `path:function` → why it reads or writes across shops. System entry points that find work for every shop, and the
+# places where a shop is found in the first place. Whatever acts on a row does it for the row's own shop.
+ALLOWED = {
+    "tenants/host_rows.py:_read_entry": "Answers whose a host name is.",
+    "tenants/hosts.py:announce": "Tells every process which host names an edit was about.",
+    "tenants/staff.py:_shops_of": "Answers which shops a member of staff has.",
+    "tenants/ownership.py:owner_of": "Answers whose a Stripe object is.",
+    "inventory/stock.py:create_stock_row_within": "The key of a shop's stock owner is the shop's id.",
+    "commerce/admin/catalog.py:key": "A condition on a list that is narrowed already.",
+    "commerce/admin/journal.py:key": "A condition on a list that is narrowed already.",
+    "commerce/demo/seeding.py": "The demonstration, which names its shops.",
+    "webhooks/resolution.py:_shop_of_account": "Answers whose a connected account is.",
+    "webhooks/admin.py:story": "Deliveries that the reader may see, of events that the reader may see.",
+    "webhooks/inbox.py": "Claims events by their key; the handler acts for the event's shop alone.",
+    "webhooks/dead_letters.py:_take_up": "Replays one event, by its key, for whoever it turns out to be.",
+    "webhooks/metrics.py": "Figures of the platform, labelled by shop.",
+    "checkout/resolver.py": "Finds unfinished attempts of every shop, and resolves each within its own.",
+    "checkout/release_guard.py:reap_overdue": "Finds overdue holds of every shop for the reaper.",
+}
+
+
+def unscoped_queries(tree: ast.Module, path: str) -> list[str]:
+    """A query on a shop's table names the shop, or a row of it: `for_shop`, `shop_id=`, `order=`, the pk of a row."""
+    return [f"{line}: {what} in {where}" for line, what, where in queries(tree) if not allowed(path, where)]
+
+
+def allowed(path: str, where: str) -> bool:
+    return path in ALLOWED or f"{path}:{where}" in ALLOWED
+
+
+def queries(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """`(line, query, function)` of every query on a shop's table that names neither a shop nor a row."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or node.attr not in MANAGERS or _name(node.value) not in SHOP_TABLES:
+            continue
+        chain, calls = node, list[ast.Call]()
+        while isinstance(above := parents[chain], ast.Attribute | ast.Call) and _continues(above, chain):
+            chain = above  # type: ignore[assignment]
+            if isinstance(above, ast.Call):
+                calls.append(above)
+        if not any(map(_names_shop, calls)) and not _is_narrowed(parents[chain]):
+            yield node.lineno, ast.unparse(chain)[:80], _function(node, parents)
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _continues(above: ast.Attribute | ast.Call, chain: ast.expr) -> bool:
+    """`X.objects.filter(…)` goes on where it is the called or the object, not where it is an argument."""
+    return above.value is chain if isinstance(above, ast.Attribute) else above.func is chain
+
+
+def _names_shop(call: ast.Call) -> bool:
+    method = _name(call.func)
+    if method in {"for_shop", "none"}:
+        return True
+    if method in {"bulk_create", "bulk_update"}:
+        return True  # rows that carry their shop: it is no table's to lack, and was asked for when they were read
+    if method not in NARROWING:
+        return False
+    return any(_is_shops(word) for word in call.keywords)
+
+
+def _is_shops(word: ast.keyword) -> bool:
+    """`shop_id=…`, `order__in=…`, `hold__shop_id=…`, `pk=row.pk`. A bare `pk=` comes from who knows where."""
+    if word.arg is None:
+        return False
+    parts = word.arg.removesuffix("__in").split("__")
+    if parts[-1] in SHOPS or (parts[0] in NAMING and len(parts) == 1):
+        return True
+    return word.arg in {"pk", "id"} and isinstance(word.value, ast.Attribute) and word.value.attr in {"pk", "id"}
+
+
+def _is_narrowed(above: ast.AST) -> bool:
+    """Handed to a member of staff's scope, which keeps what is theirs: `scope.rows(…, "shop")`."""
+    return isinstance(above, ast.Call) and isinstance(above.func, ast.Attribute) and (
+        above.func.attr == "rows" and "scope" in ast.unparse(above.func.value)
+    )  # fmt: skip
+
+
+def _function(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> str:
+    """The outermost function around a node: what it defines inside is its own business."""
+    found = "module"
+    while node in parents:
+        node = parents[node]
+        if isinstance(node, ast.FunctionDef):
+            found = node.name
+    return found

@@ -1,0 +1,241 @@
+"""Every route is asked, on one shop's host, for what is the other shop's: nothing is found, nothing is touched (T9).
+
+The routes come from the resolver. One that is new has to say here how it is tried, or why it can't be.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from commerce.cart.cookie import COOKIE_NAME
+from commerce.models import CartLine, Order, Product
+from inventory.models import Hold
+from tests.fixtures.standin import StandIn
+from tests.isolation.routes import routes
+from tests.isolation.world import Side, World, build, shown
+from tests.webhooks.deliver import event, signature
+from webhooks.models import StripeEvent
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request that names something of `there`. `grows`: tables in which it may leave a record of itself."""
+
+    method: str
+    path: str
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    grows: frozenset[str] = frozenset()
+
+
+Probe = Callable[[World], Iterator[Ask]]
+
+
+def pages(path: str) -> Probe:
+    """A page of the storefront that takes nothing but its address and, by force, a query."""
+
+    def asks(world: World) -> Iterator[Ask]:
+        for session_id in world.there.sessions.values():
+            yield Ask("GET", f"{path}?session_id={session_id}&shop={world.there.shop_id}&cart={world.there.cookie}")
+
+    return asks
+
+
+def products(world: World) -> Iterator[Ask]:
+    for slug in slugs(world.there):
+        if slug not in slugs(world.here):
+            yield Ask("GET", f"/en/products/{slug}")
+
+
+def availability(world: World) -> Iterator[Ask]:
+    yield Ask("GET", f"/api/inventory/availability?sku={own_sku(world.there)}")
+    yield Ask("GET", f"/api/inventory/availability?sku={own_sku(world.there)}&shopId={world.there.shop_id}")
+
+
+def catalog(world: World) -> Iterator[Ask]:
+    yield Ask("GET", f"/api/catalog?sku={own_sku(world.there)}")
+    yield Ask("GET", f"/api/catalog?sku={own_sku(world.there)}&shopId={world.there.shop_id}&shop={world.there.shop_id}")
+
+
+def cart(world: World) -> Iterator[Ask]:
+    yield Ask("GET", f"/api/cart?cart={world.there.cookie}&shopId={world.there.shop_id}")
+    for line in CartLine.objects.for_shop(world.there.shop_id):
+        yield Ask("PATCH", "/api/cart", {"lineId": str(line.pk), "quantity": 5})
+        yield Ask("PATCH", "/api/cart", {"lineId": str(line.pk), "quantity": 0})
+        yield Ask("DELETE", "/api/cart", {"lineId": str(line.pk)})
+    yield Ask("POST", "/api/cart", {"sku": own_sku(world.there), "quantity": 1})
+    yield Ask("PUT", "/api/cart", {"lines": [{"sku": own_sku(world.there), "quantity": 1}]})
+    yield Ask("POST", "/api/cart", {"sku": "BAND", "quantity": 1, "shopId": world.there.shop_id})
+    yield Ask("DELETE", "/api/cart", {})
+
+
+def checkout(path: str) -> Probe:
+    def asks(world: World) -> Iterator[Ask]:
+        key = {"Idempotency-Key": world.there.client_key}
+        items = [{"sku": own_sku(world.there), "quantity": 1}]
+        band = [{"sku": "BAND", "quantity": 1, "variantAttributes": {"size": "M"}}]
+        yield Ask("POST", path, {"email": f"second@{world.there.shop_id}.example"}, key)
+        yield Ask("POST", path, {}, key)
+        yield Ask("POST", path, {"items": items}, key)
+        yield Ask("POST", path, {"items": band}, key)
+        yield Ask("POST", path, {"items": band, "email": f"buyer@{world.there.shop_id}.example"}, key)
+        yield Ask("POST", path, {"returnUrl": f"https://{world.there.trade.host}/en/thank-you"})
+        yield Ask("POST", path, {"shopId": world.there.shop_id})
+
+    return asks
+
+
+def order_status(world: World) -> Iterator[Ask]:
+    for order in Order.objects.for_shop(world.there.shop_id):
+        for name in (order.session_id, order.pk, order.number, order.payment_intent_id or "pi_1"):
+            yield Ask("GET", f"/api/order-status?session_id={name}")
+
+
+def summary(world: World) -> Iterator[Ask]:
+    for session_id in world.there.sessions.values():
+        yield Ask("GET", f"/api/checkout-session/{session_id}")
+    for order in Order.objects.for_shop(world.there.shop_id):
+        yield Ask("GET", f"/api/checkout-session/{order.pk}")
+    for hold in Hold.objects.for_shop(world.there.shop_id):
+        yield Ask("GET", f"/api/checkout-session/{hold.pk}")
+
+
+def webhook(path: str) -> Probe:
+    """Truly Stripe's, but on another shop's host: refused; that it came is kept beside the event it repeats."""
+
+    def asks(world: World) -> Iterator[Ask]:
+        stored = StripeEvent.objects.for_shop(world.there.shop_id).get(event_id=f"evt_of_{world.there.shop_id}")
+        fresh = event(stored.type, stored.payload["data"]["object"], event_id=f"evt_again{path.replace('/', '_')}")
+        kept = frozenset({"webhooks.StripeEvent", "webhooks.EventDelivery"})
+        for payload in (stored.payload, fresh):
+            body = json.dumps(payload).encode()
+            yield Ask("POST", path, body, {"Stripe-Signature": signature(body)}, kept)
+            yield Ask("POST", path, body, {"Stripe-Signature": "t=1,v1=forged"})
+
+    return asks
+
+
+PROBES: dict[str, Probe] = {
+    "robots.txt": pages("/robots.txt"),
+    "sitemap.xml": pages("/sitemap.xml"),
+    "<locale:locale>/": pages("/en/"),
+    "<locale:locale>/products/<slug:slug>": products,
+    "<locale:locale>/cart": pages("/en/cart"),
+    "<locale:locale>/checkout": pages("/en/checkout"),
+    "<locale:locale>/cancel": pages("/en/cancel"),
+    "<locale:locale>/thank-you": pages("/en/thank-you"),
+    "<locale:locale>/<path:path>": pages("/en/birch-shop"),
+    "api/inventory/availability": availability,
+    "api/catalog": catalog,
+    "api/checkout-session": checkout("/api/checkout-session"),
+    "api/checkout/session": checkout("/api/checkout/session"),
+    "api/checkout-session/<str:session_id>": summary,
+    "api/order-status": order_status,
+    "api/stripe-webhook": webhook("/api/stripe-webhook"),
+    "api/billing/webhook": webhook("/api/billing/webhook"),
+    # Last: it empties the cart that the others buy.
+    "api/cart": cart,
+}
+
+NOT_TRIED = {
+    "healthz": "Says that the process lives, of no shop.",
+    "readyz": "Says that the database answers, of no shop.",
+    "metrics": "The platform's, for its own machines: figures of all shops by their ids. No shop's host serves it.",
+    "i18n/setlang/": "Keeps a language in a cookie; reads no row.",
+}
+
+
+def slugs(side: Side) -> set[str]:
+    return set(Product.objects.for_shop(side.shop_id).values_list("slug", flat=True))
+
+
+def own_sku(side: Side) -> str:
+    return f"{side.shop_id}-SKU"
+
+
+@pytest.fixture
+def world(transactional_db: None, standin: StandIn) -> World:
+    return build(standin)
+
+
+def disguises(world: World) -> list[dict[str, str]]:
+    """What a client may claim about itself. None of it is believed: the host decides."""
+    shop_id, host = world.there.shop_id, world.there.trade.host
+    return [
+        {},
+        {"X-Shop-Id": shop_id, "X-Holdfast-Shop": shop_id, "X-Tenant-Id": shop_id, "X-Internal-Shop": shop_id},
+        {"X-Forwarded-Host": host, "Forwarded": f"host={host}", "X-Original-Host": host, "X-Host": host},
+        {"X-Shop-Id": shop_id, "X-Front-Door-Token": "guessed", "Authorization": "Bearer guessed"},
+    ]
+
+
+def test_every_route_is_tried_or_says_why_not():
+    known = {route for route, _ in routes() if not route.startswith("admin/")}
+    assert known == PROBES.keys() | NOT_TRIED.keys(), "Say in PROBES how it is tried, or in NOT_TRIED why it can't be."
+
+
+@pytest.mark.parametrize("cookie", ["theirs", "ours", "none"])
+def test_nothing_is_found_and_nothing_is_touched(world: World, cookie: str):
+    """Each request in each disguise, with the other shop's cart in the cookie, with one's own, and without."""
+    markers, before, leaks, count = world.markers(), world.untouched(), [], 0
+    for route, probe in PROBES.items():
+        asks = list(probe(world))
+        for ask in asks:
+            for disguise in disguises(world):
+                count += 1
+                answer = send(world.here.trade.host, ask, disguise, _cookie(world, cookie))
+                named = f"{ask.path} {ask.body!r} {ask.headers} {disguise}"
+                found = shown(markers, answer, sent=named)
+                if found or answer.status_code >= 500:
+                    leaks.append(f"{route}: {named} → {answer.status_code} {sorted(found)[:4]}")
+        after, grows = world.untouched(), {label for ask in asks for label in ask.grows}
+        for label, rows in after.items():
+            if rows != before[label] and not (label in grows and _only_grew(before[label], rows)):
+                leaks.append(f"{route}: changed {label}")
+        before = after
+    assert (leaks, count > 100) == ([], True)
+
+
+def _only_grew(before: list[Any], after: list[Any]) -> bool:
+    return set(map(repr, before)) <= set(map(repr, after))
+
+
+def _cookie(world: World, whose: str) -> str:
+    return {"theirs": world.there.cookie, "ours": world.here.cookie, "none": ""}[whose]
+
+
+def send(host: str, ask: Ask, disguise: dict[str, str], cookie: str) -> HttpResponse:
+    client = Client(raise_request_exception=False)
+    if cookie:
+        client.cookies[COOKIE_NAME] = cookie
+    body = ask.body if isinstance(ask.body, bytes) else json.dumps(ask.body or {}).encode()
+    headers = {"Host": host, **disguise, **ask.headers}
+    if ask.method == "GET":
+        return client.get(ask.path, headers=headers)
+    return client.generic(ask.method, ask.path, body, content_type="application/json", headers=headers)
+
+
+def test_the_same_requests_find_it_at_home(world: World):
+    """What was looked for is there: on its own host, with its own cart, the other shop is shown what is its."""
+    markers = world.markers()
+    silent = {"robots.txt", "<locale:locale>/<path:path>"}
+    dumb = []
+    for route, probe in PROBES.items():
+        answers = [send(world.there.trade.host, ask, {}, world.there.cookie) for ask in probe(world)]
+        if route not in silent and not any(answer.status_code < 300 for answer in answers):
+            dumb.append((route, [answer.status_code for answer in answers]))
+        if "GET" in {ask.method for ask in probe(world)} and route in {"api/cart", "api/catalog", "<locale:locale>/"}:
+            assert any(shown(markers, answer) for answer in answers), route
+    assert dumb == []
+
+
+def test_a_cart_of_another_shop_reads_as_none(world: World):
+    answer = send(world.here.trade.host, Ask("GET", "/api/cart"), {}, world.there.cookie)
+    assert (answer.status_code, answer.json()["lines"]) == (200, [])
