@@ -8,8 +8,8 @@ from collections.abc import Iterator
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
     "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold", "HoldItem", "Host", "JournalEntry",
-    "JournalLine", "Membership", "Order", "OrderLine", "Product", "ProductText", "ShopSettings", "StockMovement",
-    "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant",
+    "JournalLine", "Membership", "Order", "OrderLine", "Product", "ProductText", "ShopCredential", "ShopSettings",
+    "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
@@ -23,13 +23,17 @@ NARROWING = {"filter", "get", "get_or_create", "update_or_create", "create"}
 ALLOWED = {
     "tenants/host_rows.py:_read_entry": "Answers whose a host name is.",
     "tenants/hosts.py:announce": "Tells every process which host names an edit was about.",
+    "tenants/onboarding.py:verify_host": "By the key of a host that staff were shown, be it the platform's.",
+    "tenants/onboarding.py:move_host": "A host leaves one shop for another; staff were shown it.",
     "tenants/staff.py:_shops_of": "Answers which shops a member of staff has.",
+    "tenants/credentials.py:shop_of_account": "Answers whose a Stripe account is.",
+    "tenants/credentials.py:forget_account": "By the key of a row that staff were shown; acts for the row's shop.",
+    "tenants/webhook_secrets.py": "A signature is checked before anybody knows whose event it is; rows by their key.",
     "tenants/ownership.py:owner_of": "Answers whose a Stripe object is.",
     "inventory/stock.py:create_stock_row_within": "The key of a shop's stock owner is the shop's id.",
     "commerce/admin/catalog.py:key": "A condition on a list that is narrowed already.",
     "commerce/admin/journal.py:key": "A condition on a list that is narrowed already.",
     "commerce/demo/seeding.py": "The demonstration, which names its shops.",
-    "webhooks/resolution.py:_shop_of_account": "Answers whose a connected account is.",
     "webhooks/admin.py:story": "Deliveries that the reader may see, of events that the reader may see.",
     "webhooks/inbox.py": "Claims events by their key; the handler acts for the event's shop alone.",
     "webhooks/dead_letters.py:_take_up": "Replays one event, by its key, for whoever it turns out to be.",

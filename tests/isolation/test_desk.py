@@ -191,7 +191,7 @@ def test_no_action_touches_a_row_of_others(world: World, visit: Visit):
             tried += 1
             for author in (world.here.staff, world.there.staff):
                 told = {"action": action.name, "user": str(author.pk), "ids": ids, "nonce": uuid4().hex}
-                data = {"token": signing.dumps(told, salt=SALT), "reason": "Because", **_values(action.form)}
+                data = {"token": signing.dumps(told, salt=SALT), "reason": "Because", **_values(action.form, world)}
                 answer = visit.post(address(model, "act", action.name), data)
                 assert answer.status_code == (302 if author == world.here.staff and page.shop_path else 403), action
                 if answer.status_code == 302:
@@ -202,17 +202,37 @@ def test_no_action_touches_a_row_of_others(world: World, visit: Visit):
     assert world.untouched() == before
 
 
-def _values(form: type[forms.BaseForm] | None) -> dict[str, Any]:
+def _values(form: type[forms.BaseForm] | None, world: World) -> dict[str, Any]:
     """Something valid for the fields of an action's own form."""
     values: dict[str, Any] = {}
     for name, entry in (form.base_fields if form else {}).items():
-        if isinstance(entry, forms.IntegerField):
+        if isinstance(entry, forms.ModelChoiceField):
+            values[name] = str(world.here.rows(entry.queryset.model).first().pk)
+        elif isinstance(entry, forms.IntegerField):
             values[name] = 60 if entry.min_value is None else max(60, entry.min_value)
         elif isinstance(entry, forms.ChoiceField):
             values[name] = next(value for value, _ in entry.choices)
         elif name != "reason":
             values[name] = "Some text"
     return values
+
+
+def test_no_action_gives_a_row_away(world: World, visit: Visit):
+    """What an action asks for beside its reason is chosen from one's own shops too."""
+    before, tried = world.untouched(), 0
+    for model, page in PAGES:
+        for action in page.reason_actions:
+            asked = action.form.base_fields.items() if action.form else ()
+            for name, entry in [pair for pair in asked if isinstance(pair[1], forms.ModelChoiceField)]:
+                tried += 1
+                ids = [str(world.here.rows(model).first().pk)]
+                told = {"action": action.name, "user": str(world.here.staff.pk), "ids": ids, "nonce": uuid4().hex}
+                foreign = world.here.others(entry.queryset.model).first()
+                values = _values(action.form, world) | {name: str(foreign.pk), "reason": "Because"}
+                token = {"token": signing.dumps(told, salt=SALT)}
+                assert visit.post(address(model, "act", action.name), token | values).status_code == 200, action
+    assert (visit.leaks, tried > 0) == ([], True)
+    assert world.untouched() == before
 
 
 def test_an_outcome_is_its_authors_alone(world: World, visit: Visit):

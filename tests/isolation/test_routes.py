@@ -124,6 +124,7 @@ def webhook(path: str) -> Probe:
 
 PROBES: dict[str, Probe] = {
     "robots.txt": pages("/robots.txt"),
+    ".well-known/holdfast-verification.txt": pages("/.well-known/holdfast-verification.txt"),
     "sitemap.xml": pages("/sitemap.xml"),
     "<locale:locale>/": pages("/en/"),
     "<locale:locale>/products/<slug:slug>": products,
@@ -225,7 +226,7 @@ def send(host: str, ask: Ask, disguise: dict[str, str], cookie: str) -> HttpResp
 def test_the_same_requests_find_it_at_home(world: World):
     """What was looked for is there: on its own host, with its own cart, the other shop is shown what is its."""
     markers = world.markers()
-    silent = {"robots.txt", "<locale:locale>/<path:path>"}
+    silent = {"robots.txt", ".well-known/holdfast-verification.txt", "<locale:locale>/<path:path>"}
     dumb = []
     for route, probe in PROBES.items():
         answers = [send(world.there.trade.host, ask, {}, world.there.cookie) for ask in probe(world)]

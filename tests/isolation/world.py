@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from axes.models import AccessAttempt
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Model, QuerySet
@@ -19,7 +20,7 @@ from commerce.cart.cookie import COOKIE_NAME
 from inventory.holds import Line, place_hold
 from inventory.models import InventoryRun
 from tenants.audit import Actor, record_audit
-from tenants.models import Host, Membership, StripeObject
+from tenants.models import Host, Membership, ShopCredential, StripeObject, WebhookSecret
 from tenants.scoping import path_to_shop
 from tenants.staff import SEE_EVERY_SHOP
 from tenants.tokens import issue_front_door_token
@@ -136,6 +137,7 @@ def build(standin: StandIn) -> World:
         report={"expired": 0, "found": 0, "failed": [], "shops": [there.shop_id]},
     )  # fmt: skip
     Group.objects.create(name="a role of the platform")
+    AccessAttempt.objects.create(username="somebody-locked-out", failures_since_start=1)
     issue_front_door_token(label="edge-of-the-platform", reason="A test", acting=Actor("staff", "nobody-of-theirs"))
     return World(here=here, there=there)
 
@@ -180,6 +182,14 @@ def finish(side: Side, standin: StandIn) -> None:
         object_id=f"pi_dead_of_{side.shop_id}", payload={"livemode": False, "data": {"object": {}}},
         status=StripeEvent.Status.DEAD, shop=side.trade.shop, error="Nothing was found.", created_at=timezone.now(),
         received_at=timezone.now(),
+    )  # fmt: skip
+    ShopCredential.objects.create(
+        shop=side.trade.shop, kind="own_keys", livemode=False, account=f"acct_of_{side.shop_id}", status="retired",
+        sealed=f"sealed-for-{side.shop_id}", sealed_by="test", verified_by=side.staff.username,
+    )  # fmt: skip
+    WebhookSecret.objects.create(
+        scope="shop", shop=side.trade.shop, livemode=False, account=f"acct_of_{side.shop_id}", last_four="abcd",
+        active_from=timezone.now(), active_until=timezone.now(), added_by=side.staff.username,
     )  # fmt: skip
     StripeObject.objects.create(
         livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",
