@@ -33,6 +33,7 @@ ALLOWED = {
     "inventory/stock.py:create_stock_row_within": "The key of a shop's stock owner is the shop's id.",
     "commerce/admin/catalog.py:key": "A condition on a list that is narrowed already.",
     "commerce/admin/journal.py:key": "A condition on a list that is narrowed already.",
+    "config/bench/front_door.py:_shop": "A measurement's own host, made and removed by its name.",
     "commerce/demo/seeding.py": "The demonstration, which names its shops.",
     "webhooks/admin.py:story": "Deliveries that the reader may see, of events that the reader may see.",
     "webhooks/inbox.py": "Claims events by their key; the handler acts for the event's shop alone.",
