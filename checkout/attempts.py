@@ -228,7 +228,7 @@ def settle_failure(*, attempt: CheckoutAttempt, failure: StripeFailure, classify
     refused = classify and failure.verdict is Verdict.REFUSED
     with checkout_tx(attempt.shop_id):
         locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
-        if locked.state not in UNRECORDED:
+        if locked.state not in UNRECORDED or locked.session_id is not None:
             return locked.outcome in {Outcome.REFUSED, Outcome.NEVER_MADE}
         locked.refusals += refused
         if locked.state == State.SENDING:
@@ -244,7 +244,7 @@ def _give_back_refused(*, attempt: CheckoutAttempt, failure: StripeFailure) -> b
     with checkout_tx(attempt.shop_id):
         now = timezone.now()
         locked = attempt_for_update(shop_id=attempt.shop_id, attempt_id=attempt.pk)
-        if locked.state not in UNRECORDED:
+        if locked.state not in UNRECORDED or locked.session_id is not None:
             return locked.outcome in {Outcome.REFUSED, Outcome.NEVER_MADE}
         if never_made(attempt=locked, failure=failure, now=now):
             give_back_within(

@@ -29,6 +29,8 @@ State = CheckoutAttempt.State
 
 # Expire and read are two calls each: ten endings a second stay under Stripe's 25 requests a second in a sandbox.
 SECONDS_PER_ENDING = 0.1
+# Sessions of others that a waiting customer's request ends at most.
+FREE_AT_MOST = 5
 # How long a look at one checkout counts, so that reapers side by side don't ask Stripe the same.
 LOOKED_AT = timedelta(seconds=50)
 
@@ -74,7 +76,7 @@ class CheckoutReleaseGuard:
         now = timezone.now()
         freed = 0
         due = CheckoutAttempt.objects.for_shop(shop_id).filter(hold_id__in=hold_ids, state=State.OPEN)
-        for attempt in due:
+        for attempt in due.order_by("hold__expires_at")[:FREE_AT_MOST]:
             left = until - time.monotonic()
             if left <= 0:
                 break

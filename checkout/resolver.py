@@ -15,6 +15,7 @@ from checkout.attempts import CLOCK_MARGIN, end_by_clock
 from checkout.closing import finish_closing, resend
 from checkout.models import CheckoutAttempt
 from checkout.settle import settle_session
+from commerce.gateway.failures import StripeFailure
 from commerce.models import Order
 from tenants.context import bind_shop, load_shop
 
@@ -50,6 +51,13 @@ def run_once(*, now: datetime, limit: int = 100) -> ResolverReport:
         CheckoutAttempt.objects.filter(pk=attempt.pk).update(checked_at=now)
         try:
             resolved += resolve_attempt(attempt=attempt, now=now)
+        except StripeFailure as failure:
+            failed += 1
+            # Not there: another account's, or Stripe's own loss. Asking every few seconds changes nothing; staff see it
+            # among the checkouts in doubt.
+            asked = now + ASK_DELAYED_EVERY if failure.not_found else now
+            CheckoutAttempt.objects.filter(pk=attempt.pk).update(checked_at=asked)
+            log.error("attempt_not_readable", attempt_id=str(attempt.pk), error=str(failure))
         except Exception:
             failed += 1
             log.exception("attempt_not_resolved", attempt_id=str(attempt.pk), shop_id=attempt.shop_id)

@@ -54,13 +54,14 @@ class SessionVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """State after settling: Stripe's facts, the order's status, and what the facts meant."""
+    """State after settling: Stripe's facts, what they meant, the order's status, and whether this call moved it."""
 
     session: SessionFacts
     attempt_id: UUID
     order_id: UUID
     order_status: str
     verdict: SessionVerdict
+    changed: bool
 
 
 def judge_session(session: SessionFacts) -> SessionVerdict:
@@ -101,6 +102,7 @@ def settle_session(*, shop: ShopContext, session_id: str, account: str = "") -> 
         attempt = attempt_for_update(shop_id=shop.shop_id, attempt_id=attempt_id)
         rivals = rivals_within(attempt=attempt) if verdict is SessionVerdict.PAID else []
         order = order_for_update(shop_id=shop.shop_id, order_id=attempt.order_id)
+        was = order.status
         attempt.session_id = session.id
         record_ownership(
             scope=access.scope,
@@ -117,7 +119,7 @@ def settle_session(*, shop: ShopContext, session_id: str, account: str = "") -> 
     log.info("session_settled", session_id=session.id, verdict=verdict.value, order_status=order.status)
     for rival in ended:
         _make_unpayable(shop, rival)
-    return Settlement(session, attempt.pk, order.pk, order.status, verdict)
+    return Settlement(session, attempt.pk, order.pk, order.status, verdict, changed=order.status != was)
 
 
 def end_rivals_within(rivals: Sequence[CheckoutAttempt]) -> list[CheckoutAttempt]:

@@ -34,9 +34,10 @@ MIN_TTL_SECONDS: Final = 60
 MAX_TTL_SECONDS: Final = 3600
 MAX_LINES: Final = 100
 MAX_QUANTITY: Final = 1_000_000
-# A waiting customer pays for these two: sessions of others to end first, and the seconds it may take.
-FREE_AT_MOST: Final = 5
+# A waiting customer pays for this: the seconds that ending other people's sessions may take.
 FREE_WITHIN_SECONDS: Final = 2.0
+# More than the guard will end: delayed payments stay overdue for days and aren't the guard's to end.
+OWNED_AT_MOST: Final = 50
 TIME_WAS_UP: Final = "time was up"
 
 Outcome = Literal["committed", "released", "expired"]
@@ -175,8 +176,8 @@ def place_hold(
 def free_overdue(*, shop_id: str, variant_keys: Sequence[str], now: datetime) -> int:
     """Gives back overdue holds on these variants, because a customer waits for them; answers how many.
 
-    Direct holds end in a transaction of their own; at most five that checkouts own are tried through the release guard,
-    within two seconds.
+    Direct holds end in a transaction of their own; those that checkouts own are offered to the release guard, which
+    tries at most five within two seconds.
     """
     refuse_transaction("free_overdue")
     keys = list(variant_keys)
@@ -187,7 +188,7 @@ def free_overdue(*, shop_id: str, variant_keys: Sequence[str], now: datetime) ->
             finish_holds_within(hold_ids=direct, outcome="expired", reason=TIME_WAS_UP, acting=_MAKING_ROOM, now=now)
         )
     with connection.cursor() as cursor:
-        cursor.execute(_OVERDUE, [shop_id, "checkout", now, shop_id, keys, FREE_AT_MOST])
+        cursor.execute(_OVERDUE, [shop_id, "checkout", now, shop_id, keys, OWNED_AT_MOST])
         owned = [row[0] for row in cursor.fetchall()]
     if owned:
         freed += release_guard().free_overdue(shop_id=shop_id, hold_ids=owned, within_seconds=FREE_WITHIN_SECONDS)

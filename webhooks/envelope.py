@@ -46,6 +46,7 @@ def read_envelope(body: bytes, *, signer: Signer) -> Envelope:
     """The event in a body that `signer` signed. Raises SignatureRefused for anything but a snapshot."""
     try:
         payload = storable(json.loads(body))
+        json.dumps(payload, allow_nan=False)  # NaN and what overflows to infinity can't be stored: ValueError
         event_object = payload["data"]["object"]
         if not isinstance(event_object, dict) or not isinstance(payload["livemode"], bool):
             raise TypeError("not a snapshot event")

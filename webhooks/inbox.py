@@ -81,7 +81,13 @@ def sweep_once(*, now: datetime, limit: int = 200) -> SweepReport:
 def _sweep(event: StripeEvent, now: datetime) -> str:
     if event.shop_id is None:
         # Stored, and then its process died before it was judged.
-        found = triage(event)
+        try:
+            found = triage(event)
+        except Exception as error:
+            # Counted as a try: an event that can't even be judged must not stand before the others for ever.
+            event.attempts += 1
+            _fail(event, error)
+            return "deferred"
         if found.verdict is not Verdict.RESOLVED:
             return str(found.verdict)
     return handle_event(event_pk=event.pk, now=now)
@@ -101,8 +107,10 @@ def _fail(event: StripeEvent, error: Exception) -> None:
     dead = event.attempts >= MOST_ATTEMPTS
     backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(event.attempts - 1, 10))
     log.warning("event_failed", event_id=event.event_id, type=event.type, attempts=event.attempts, exc_info=error)
-    StripeEvent.objects.filter(pk=event.pk).update(
+    # Whoever took over after a lease ran out may have succeeded meanwhile.
+    StripeEvent.objects.filter(pk=event.pk).exclude(status=Status.PROCESSED).update(
         status=Status.DEAD if dead else Status.FAILED,
+        attempts=event.attempts,
         error=f"{type(error).__name__}: {error}"[:2000],
         next_attempt_at=None if dead else timezone.now() + backoff,
     )

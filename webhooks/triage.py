@@ -68,4 +68,5 @@ def triage(event: StripeEvent) -> Triage:
 def _write(event: StripeEvent, **fields: object) -> None:
     for name, value in fields.items():
         setattr(event, name, value)
-    StripeEvent.objects.filter(pk=event.pk).update(**fields)
+    # A redelivery that was slow to be judged changes nothing about an event that has had its effect meanwhile.
+    StripeEvent.objects.filter(pk=event.pk).exclude(status=Status.PROCESSED).update(**fields)

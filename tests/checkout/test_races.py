@@ -284,3 +284,25 @@ def test_unsettled_attempts_take_turns(trade: Trade, standin: StandIn) -> None:
     standin.pay(str(newest.session_id))
     resolver.run_once(now=later + timedelta(minutes=1), limit=1)
     assert trade.facts()["orders"] == ["confirmed", "pending"]
+
+
+def test_delayed_payments_stand_in_nobodys_way(trade: Trade, standin: StandIn) -> None:
+    """Their holds stay overdue for days; behind five of them an abandoned session is still found and ended."""
+    for _ in range(5):
+        session_id = trade.buyer_with_cart().checkout().json()["sessionId"]
+        standin.pay(session_id, method="bank_debit")
+        settle(session_id)
+    trade.buyer_with_cart(5).checkout()
+    Hold.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert trade.buyer_with_cart(3).checkout().status_code == 201
+    assert trade.facts()["held"] == 8
+
+
+def test_a_session_that_stripe_has_not_got_is_asked_for_once_an_hour(trade: Trade, standin: StandIn) -> None:
+    trade.buyer_with_cart().checkout()
+    CheckoutAttempt.objects.update(session_id="cs_test_gone")
+    now = timezone.now() + timedelta(hours=3)
+    assert resolver.run_once(now=now).failed == 1
+    assert resolver.run_once(now=now + timedelta(minutes=30)).found == 0
+    assert resolver.run_once(now=now + timedelta(hours=3)).found == 1
+    assert trade.facts()["held"] == 1

@@ -134,6 +134,8 @@ def test_a_bad_signature_stores_nothing(trade: Trade, standin: StandIn, case: st
         b'{"id":1,"type":"x","created":1,"livemode":false,"data":{"object":{}}}',
         b'{"id":"evt_1","type":"x","created":"soon","livemode":false,"data":{"object":{}}}',
         b'{"id":"evt_1","type":"x","created":1e400,"livemode":false,"data":{"object":{}}}',
+        b'{"id":"evt_1","type":"x","created":1,"livemode":false,"data":{"object":{"amount":NaN}}}',
+        b'{"id":"evt_1","type":"x","created":1,"livemode":false,"data":{"object":{"amount":1e999}}}',
         b'{"id":"evt_\\u0000","type":"x","created":1,"livemode":false,"data":{"object":{}}}',
         b'{"id":"evt_1","type":"x","created":1,"livemode":false,"data":{"object":[]}}',
     ],
