@@ -85,7 +85,7 @@ def test_a_long_wait_for_stock_is_busy(settings):
             place(row, key="second")
         waited = time.monotonic() - began
     assert busy.value.members() == {"retryAfterMs": 60, "retryAfter": 60}
-    assert 0.05 < waited < 1
+    assert 0.05 < waited < 10
     assert counters(row) == [(10, 1, 9)], "the first one's"
     assert Hold.objects.count() == 1
     assert not place(row, key="second").idempotent_hit

@@ -89,7 +89,7 @@ def test_a_slow_answer_is_given_up(settings: Any, monkeypatch: pytest.MonkeyPatc
         started = time.monotonic()
         with pytest.raises(ProbeFailed, match="took too long"):
             NETWORK.fetch("localhost", "/x")
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
 
 
 def test_private_addresses_are_not_connected_to(serve: Serve, settings: Any):

@@ -32,15 +32,27 @@ def reply(*records: bytes, flags: int = 0x8180, question: bytes | None = None) -
     return build
 
 
+def both_on_one_port() -> tuple[socket.socket, socket.socket]:
+    """A datagram and a stream socket on the same free port, which takes a few tries on a busy machine."""
+    for _ in range(50):
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        udp.bind(("127.0.0.1", 0))
+        try:
+            tcp.bind(udp.getsockname())
+        except OSError:
+            udp.close()
+            tcp.close()
+        else:
+            return udp, tcp
+    raise RuntimeError("No port is free for both.")
+
+
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     links: list[socket.socket] = []
 
     def start(over_udp: Reply, over_tcp: Reply | None = None) -> Server:
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind(("127.0.0.1", 0))
-        tcp = socket.socket()
-        tcp.bind(udp.getsockname())
+        udp, tcp = both_on_one_port()
         tcp.listen()
         links.extend((udp, tcp))
 
