@@ -94,12 +94,13 @@ def test_an_event_that_failed_is_swept_by_the_worker_after_its_death(stack: Stac
     """Nobody polls and Stripe sends nothing again: the inbox alone brings the order home."""
     buyer = buyer_with_cart(stack)
     session = buyer.checkout().json()["sessionId"]
-    stack.standin.fault(path=SESSIONS, method="GET", kind="drop_before")
+    # Two events tell of the payment, the session's and its intent's, and both handlers ask Stripe.
+    stack.standin.fault(path=SESSIONS, method="GET", kind="drop_before", times=2)
     stack.standin.pay(session)
     status = "SELECT status FROM webhooks_stripeevent WHERE object_id = %s AND type = 'checkout.session.completed'"
     wait_for(lambda: stack.sql(status, session) == [("failed",)], "the event failed")
     stack.kill("worker")
-    wait_for(lambda: stack.sql(status, session) == [("processed",)], "the sweep handled it", seconds=60)
+    wait_for(lambda: stack.sql(status, session) == [("processed",)], "the sweep handled it", seconds=90)
     assert stack.sql("SELECT status FROM commerce_order WHERE session_id = %s", session) == [("confirmed",)]
     assert proven(stack, tmp_path)
 
