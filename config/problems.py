@@ -83,7 +83,7 @@ CODE_OF_STATUS: Mapping[int, str] = {
 }
 
 INTERNAL_DETAIL = "Something went wrong on our side. Quote the request id when you report it."
-AWAY_DETAIL = "The service can't reach its database at the moment. Nothing was changed; try again."
+AWAY_DETAIL = "The service can't reach its database at the moment. Repeat the same request."
 AWAY_RETRY_MS = 2_000
 
 
