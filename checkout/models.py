@@ -42,7 +42,9 @@ class CheckoutAttempt(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
-    cart = models.ForeignKey(Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    cart = models.ForeignKey(
+        Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False
+    )
     cart_generation = models.PositiveIntegerField(null=True, blank=True)
     client_key = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
     client_digest = models.CharField(
@@ -51,8 +53,10 @@ class CheckoutAttempt(models.Model):
     intent_digest = models.CharField(max_length=64)
     state = models.CharField(max_length=8, choices=State, default=State.SENDING)
     outcome = models.CharField(max_length=12, choices=Outcome, blank=True, default=Outcome.NONE)
-    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="attempt")
-    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="attempt")
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="attempt", db_constraint=False)
+    hold = models.OneToOneField(
+        Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="attempt", db_constraint=False
+    )
     stripe_account = models.CharField(max_length=64, db_collation="C")
     stripe_key = models.CharField(max_length=255, db_collation="C")
     stripe_params = models.JSONField()

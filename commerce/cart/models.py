@@ -14,7 +14,7 @@ class Cart(models.Model):
     """`generation` grows with every change, so that a checkout can tell whether it still buys what it priced."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     generation = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -22,6 +22,8 @@ class Cart(models.Model):
     objects = ShopQuerySet["Cart"].as_manager()
 
     class Meta:
+        # What its lines and attempts refer to; answers for the shop's index too.
+        constraints = (models.UniqueConstraint(name="cart_shop_and_id", fields=["shop", "id"]),)
         indexes = (
             models.Index(name="cart_by_age", fields=["updated_at"]),  # reader: removal of abandoned carts
         )
@@ -35,7 +37,7 @@ class CartLine(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
-    cart = models.ForeignKey(Cart, on_delete=models.CASCADE, related_name="lines")
+    cart = models.ForeignKey(Cart, on_delete=models.CASCADE, related_name="lines", db_constraint=False)
     sku = models.CharField(max_length=64, db_collation="C")
     variant_key = models.CharField(max_length=255, db_collation="C")
     quantity = models.PositiveIntegerField()

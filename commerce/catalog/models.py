@@ -12,7 +12,7 @@ from tenants.scoping import ShopQuerySet
 class Product(models.Model):
     """What a product page shows. One SKU; its variants differ in attributes."""
 
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     sku = models.CharField(max_length=64, db_collation="C")
     slug = models.SlugField(max_length=80)
     image = models.CharField(max_length=500, blank=True, default="", help_text="Address or static path.")
@@ -25,6 +25,7 @@ class Product(models.Model):
     class Meta:
         ordering = ("position", "sku")
         constraints = (
+            models.UniqueConstraint(name="product_shop_and_id", fields=["shop", "id"]),  # what texts, variants refer to
             models.UniqueConstraint(name="product_one_per_sku", fields=["shop", "sku"]),
             models.UniqueConstraint(name="product_one_per_slug", fields=["shop", "slug"]),
             models.CheckConstraint(name="product_sku_plain", condition=Q(sku__regex=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")),
@@ -38,7 +39,7 @@ class ProductText(models.Model):
     """Title and description in one locale."""
 
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
-    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="texts")
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="texts", db_constraint=False)
     locale = models.CharField(max_length=12)
     title = models.CharField(max_length=200)
     description = models.TextField(blank=True, default="")
@@ -56,7 +57,7 @@ class Variant(models.Model):
     """What is sold: a SKU with attributes, its price and deposit in minor units of `currency`."""
 
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
-    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="variants")
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="variants", db_constraint=False)
     sku = models.CharField(max_length=64, db_collation="C")
     variant_key = models.CharField(max_length=255, db_collation="C")
     attributes = models.JSONField(default=dict)

@@ -16,10 +16,12 @@ class JournalEntry(models.Model):
     class Kind(models.TextChoices):
         CAPTURE = "capture", "Capture"
 
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=24, choices=Kind)
     reference = models.CharField(max_length=255, db_collation="C")
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="journal_entries")
+    order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, null=True, blank=True, related_name="journal_entries", db_constraint=False
+    )
     currency = models.CharField(max_length=3)
     memo = models.CharField(max_length=200, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
@@ -30,7 +32,10 @@ class JournalEntry(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name_plural = "journal entries"
-        constraints = (models.UniqueConstraint(name="journal_posts_once", fields=["shop", "kind", "reference"]),)
+        constraints = (
+            models.UniqueConstraint(name="journal_posts_once", fields=["shop", "kind", "reference"]),
+            models.UniqueConstraint(name="journal_entry_shop_and_id", fields=["shop", "id"]),  # what its lines refer to
+        )
         indexes = (
             models.Index(name="journal_by_time", fields=["shop", "-posted_at"]),  # reader: statements per period
         )
@@ -43,7 +48,7 @@ class JournalLine(models.Model):
     """Debit positive, credit negative, in minor units of the entry's currency."""
 
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
-    entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="lines")
+    entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="lines", db_constraint=False)
     account = models.CharField(max_length=48, db_collation="C")
     amount = models.BigIntegerField()
 

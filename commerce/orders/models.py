@@ -25,7 +25,7 @@ class Order(models.Model):
         REFUNDED = "refunded", "Refunded"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     # One sequence for the platform: gaps are harmless, a counter row per shop would queue every sale behind the last.
     number = models.CharField(
         max_length=24,
@@ -46,7 +46,9 @@ class Order(models.Model):
     # Stripe's amounts win; what we had computed stays visible when the two differ.
     expected_total_amount = models.PositiveBigIntegerField()
     amount_differs = models.BooleanField(default=False)
-    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="order")
+    hold = models.OneToOneField(
+        Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="order", db_constraint=False
+    )
     stripe_account = models.CharField(max_length=64, db_collation="C")
     session_id = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
     payment_intent_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
@@ -66,6 +68,7 @@ class Order(models.Model):
     class Meta:
         ordering = ("-created_at",)
         constraints = (
+            models.UniqueConstraint(name="order_shop_and_id", fields=["shop", "id"]),  # what lines, attempts refer to
             models.UniqueConstraint(name="order_one_per_number", fields=["shop", "number"]),
             models.UniqueConstraint(name="order_one_per_session", fields=["stripe_account", "session_id"]),
             models.CheckConstraint(
@@ -111,7 +114,7 @@ class OrderLine(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines", db_constraint=False)
     position = models.PositiveIntegerField()
     sku = models.CharField(max_length=64, db_collation="C")
     variant_key = models.CharField(max_length=255, db_collation="C")
