@@ -7,11 +7,12 @@ from celery import shared_task
 from django.utils import timezone
 
 from checkout import resolver
+from tenants.task_roles import SystemTask
 
 log = structlog.get_logger(__name__)
 
 
-@shared_task(name="checkout.resolve_attempts", ignore_result=True)
+@shared_task(base=SystemTask, name="checkout.resolve_attempts", ignore_result=True)
 def resolve_attempts() -> None:
     """Finishes attempts that nobody waits for; works across shops, each under its own context."""
     report = resolver.run_once(now=timezone.now())

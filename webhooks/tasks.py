@@ -6,12 +6,13 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
+from tenants.task_roles import SystemTask
 from webhooks import inbox
 
 log = structlog.get_logger(__name__)
 
 
-@shared_task(name="webhooks.sweep_events", ignore_result=True)
+@shared_task(base=SystemTask, name="webhooks.sweep_events", ignore_result=True)
 def sweep_events() -> None:
     """Retries what failed and picks up what a dying process left behind."""
     report = inbox.sweep_once(now=timezone.now())

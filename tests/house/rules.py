@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tests.house.code import APPS
+from tests.house.tasks import unbound_tasks
 from tests.house.tenancy import unscoped_queries
 
 VAGUE = {"utils", "util", "helpers", "helper", "common", "core", "misc", "shared", "lib"}
@@ -186,6 +187,7 @@ RULES = (
     naive_times,
     long_functions,
     unscoped_queries,
+    unbound_tasks,
 )
 
 INLINE = re.compile(

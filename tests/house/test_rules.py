@@ -12,8 +12,10 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 
+from config.celery import app as worker
 from tenants.scoping import ShopQuerySet, path_to_shop
-from tests.house import rules, tenancy
+from tenants.task_roles import ShopTask, SystemTask
+from tests.house import rules, tasks, tenancy
 from tests.house.code import APPS, ROOT, shown, sources, tree
 
 Rule = Callable[[ast.Module, str], list[str]]
@@ -86,6 +88,26 @@ SAMPLES: list[tuple[Rule, str, str, str]] = [
         "def _take_up():\n    StripeEvent.objects.get(pk=1)",
         "def taken():\n    Order._base_manager.count()",
     ),
+    (
+        rules.unbound_tasks,
+        "inventory/x.py",
+        "@shared_task(base=ShopTask, name='x')\ndef f(*, shop_id: str): ...",
+        "@shared_task(name='x')\ndef f(*, shop_id: str): ...",
+    ),
+    (
+        rules.unbound_tasks,
+        "inventory/x.py",
+        "@shared_task(base=task_roles.SystemTask, name='inventory.reap_holds')\ndef f(): ...",
+        "@shared_task(base=SystemTask, name='inventory.of_everybody')\ndef f(): ...",
+    ),
+    (
+        rules.unbound_tasks,
+        "inventory/x.py",
+        "@app.task(base=ShopTask)\ndef f(alert: int, *, shop_id: str): ...",
+        "@app.task(base=ShopTask)\ndef f(shop_id: str): ...",
+    ),
+    (rules.unbound_tasks, "inventory/x.py", "class Task(Model): ...", "class Mine(celery.Task): ..."),
+    (rules.unbound_tasks, "inventory/x.py", "def f(): ...", "@app.task\ndef f(): ..."),
 ]
 
 
@@ -116,6 +138,15 @@ def test_no_query_is_allowed_that_is_not_made():
     made = {(shown(path), where) for path in sources() for _, _, where in tenancy.queries(tree(path))}
     used = {path for path, _ in made} | {f"{path}:{where}" for path, where in made}
     assert tenancy.ALLOWED.keys() - used == set()
+
+
+@pytest.mark.django_db
+def test_a_worker_knows_no_other_tasks():
+    """What the source doesn't show: tasks of packages, made by calls, registered by configuration."""
+    worker.loader.import_default_modules()
+    ours = {name: task for name, task in worker.tasks.items() if not name.startswith(("celery.", "tests."))}
+    assert {name for name, task in ours.items() if not isinstance(task, ShopTask | SystemTask)} == set()
+    assert {name for name, task in ours.items() if isinstance(task, SystemTask)} == set(tasks.PLATFORM_TASKS)
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)

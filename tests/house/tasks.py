@@ -1,0 +1,56 @@
+"""A Celery task is one shop's or the platform's, and says which (T1, T8)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+DECORATORS = {"shared_task", "task"}
+OWN_MODULE = "tenants/task_roles.py"
+
+# Name of a task → why it spans shops. Each finds what is due for every shop, and acts on each part for its own shop.
+PLATFORM_TASKS = {
+    "inventory.reap_holds": "Overdue holds of every shop, in turns; each batch is one shop's transaction.",
+    "inventory.verify_stock": "Proves every stock row of the platform, and repairs nothing.",
+    "checkout.resolve_attempts": "Unfinished attempts of every shop; each is resolved under its own shop.",
+    "webhooks.sweep_events": "Events that are due, some of them before their shop is known.",
+}
+
+
+def unbound_tasks(tree: ast.Module, path: str) -> list[str]:
+    """`base=ShopTask` with a keyword-only `shop_id`, or `base=SystemTask` and a reason in the list above."""
+    found = [f"{node.lineno}: {node.name} is a kind of its own" for node in _kinds(tree) if path != OWN_MODULE]
+    for node, decorator in _tasks(tree):
+        words = {word.arg: word.value for word in decorator.keywords} if isinstance(decorator, ast.Call) else {}
+        kind = ast.unparse(words["base"]).rpartition(".")[2] if "base" in words else ""
+        if kind == "ShopTask":
+            if "shop_id" not in {argument.arg for argument in node.args.kwonlyargs}:
+                found.append(f"{node.lineno}: {node.name}() takes no shop_id by keyword alone")
+        elif kind != "SystemTask":
+            found.append(f"{node.lineno}: {node.name}() is neither a ShopTask nor a SystemTask")
+        elif (name := _text(words.get("name"))) not in PLATFORM_TASKS:
+            found.append(f"{node.lineno}: {name or node.name} spans shops, and nobody says why")
+    return found
+
+
+def _tasks(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, ast.expr]]:
+    """Functions with the decorator that makes a task, `app.task` included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            for decorator in node.decorator_list:
+                made_by = decorator.func if isinstance(decorator, ast.Call) else decorator
+                if ast.unparse(made_by).rpartition(".")[2] in DECORATORS:
+                    yield node, decorator
+
+
+def _kinds(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    """Classes made of Celery's own, or of one of ours."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases}
+            if bases & {"Task", "DjangoTask", "ShopTask", "SystemTask"}:
+                yield node
+
+
+def _text(node: ast.expr | None) -> str:
+    return str(node.value) if isinstance(node, ast.Constant) else ""
