@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from django.db import OperationalError, connection, transaction
 
 from inventory.errors import HoldKeyConflict, InsufficientStock, InventoryBusy
 from inventory.holds import busy_on_lock_timeout, finish_holds_within, release_hold
-from inventory.models import Hold, HoldItem
+from inventory.models import Hold, HoldItem, StockMovement, StockRow
 from inventory.reaper import run_once
 from inventory.stock import adjust_stock
 from inventory.verify import verify_stock
@@ -235,3 +236,41 @@ def test_fifty_processes_hold_ten_units_ten_times():
     assert Hold.objects.active().count() == 10
     assert counters(row) == [(10, 10, 0)]
     assert verify_stock().clean
+
+
+@pytest.mark.slow
+def test_processes_that_do_everything_at_once_and_die_lose_no_unit():
+    """Mixed verbs on few rows, keys shared between processes, some killed by SIGKILL wherever they are."""
+    shops = [StockRowFactory(sku="A", on_hand=15).owner, StockRowFactory(sku="A", on_hand=15).owner]
+    for shop in shops:
+        StockRowFactory(owner=shop, sku="B", on_hand=15)
+
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.inventory.workers", "8", "3", "60", *[shop.pk for shop in shops]],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOLDFAST_TEST_DB": settings.DATABASES["default"]["NAME"]},
+        cwd=settings.BASE_DIR,
+        timeout=100,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    ends = sum((Counter(json.loads(answer)) for answer in run.stdout.splitlines()), Counter())
+    assert "failed" not in ends, run.stderr
+    assert verify_stock().clean
+    states = Counter(Hold.objects.values_list("status", flat=True))
+    # Whoever was killed may have done more than it could tell, but nobody was told of what isn't there.
+    told = {"committed": ends["committed True"], "released": ends["released True"]}
+    assert {state: count for state, count in told.items() if count > states[state]} == {}
+    assert 0 < ends["held"] <= states.total()
+    sold = {
+        (movement.reference, movement.stock_row_id): -movement.delta
+        for movement in StockMovement.objects.filter(reason="sale")
+    }
+    items = HoldItem.objects.filter(hold__status="committed").values_list("hold_id", "stock_row_id", "quantity")
+    assert sold == {(str(hold), row): quantity for hold, row, quantity in items}, "every committed hold is one sale"
+    release_all = {hold.pk: hold.shop_id for hold in Hold.objects.active()}
+    for hold_id, shop_id in release_all.items():
+        release_hold(shop_id=shop_id, hold_id=hold_id, reason="", acting=API)
+    assert [held for _, held, _ in counters(*StockRow.objects.all())] == [0] * 4
