@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prometheus_client import Counter, Histogram
@@ -21,6 +21,9 @@ HOLDS_REPEATED: Final = Counter("inventory_hold_idempotent_hit", "Placements ans
 # Counted by the checkout, which knows why it releases.
 HOLDS_ORPHANED: Final = Counter("inventory_hold_orphaned", "Holds given back after Stripe refused definitively.", _SHOP)
 BUSY: Final = Counter("inventory_busy", "Requests that gave up waiting for a lock.", _SHOP)
+BUSY_RETRIED: Final = Counter(
+    "inventory_busy_retry_success", "Placements that succeeded after the stock had been busy for the caller.", _SHOP
+)
 LOCK_WAIT: Final = Histogram(
     "inventory_lock_wait_seconds",
     "Time a placement queued for its stock rows.",
@@ -29,6 +32,16 @@ LOCK_WAIT: Final = Histogram(
 )
 
 FINISHED: Final = {"committed": HOLDS_COMMITTED, "released": HOLDS_RELEASED, "expired": HOLDS_EXPIRED}
+
+# What the project's clients send with a repeat: how often the stock was busy before.
+BUSY_RETRY_HEADER: Final = "X-Busy-Retry"
+
+
+def count_busy_retry(headers: Mapping[str, str], *, shop_id: str) -> None:
+    """Called once a placement has succeeded. Anybody may send the header: it is counted, nothing is built on it."""
+    sent = headers.get(BUSY_RETRY_HEADER, "")
+    if sent.isascii() and sent.isdigit() and len(sent) < 3 and int(sent):
+        BUSY_RETRIED.labels(shop_id).inc()
 
 
 class InventoryGauges:

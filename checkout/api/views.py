@@ -14,6 +14,7 @@ from checkout.contracts import Amounts, CheckoutAnswer
 from checkout.start import start_checkout
 from checkout.status import order_status, session_summary
 from commerce.cart.cookie import read_cart_id
+from inventory.metrics import count_busy_retry
 from tenants.api.inputs import read_input
 from tenants.context import current_shop
 from tenants.errors import InvalidRequest
@@ -31,6 +32,8 @@ class CheckoutSessionView(APIView):
             cart_id=read_cart_id(request._request, shop.shop_id),
         )
         answer = start_checkout(shop=shop, command=command)
+        if answer.created:
+            count_busy_retry(request.headers, shop_id=shop.shop_id)
         return Response(answer_json(answer), status=status.HTTP_201_CREATED if answer.created else status.HTTP_200_OK)
 
 

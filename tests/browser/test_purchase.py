@@ -5,6 +5,7 @@ HOLDFAST_PICTURES names a folder for them; the README's come from there.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from tests.fixtures.stack import SHOP, Stack
 
@@ -40,8 +41,9 @@ def page(browser: Browser) -> Iterator[Page]:
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        # The payment page answers a declined card with a 402, which Chromium calls an error: that page isn't ours.
-        if message.type == "error" and "/c/pay/" not in message.location["url"]:
+        # Chromium calls refusals errors: the payment page's 402 to a declined card, a shop's 429 while it is busy.
+        refusal = "/c/pay/" in message.location["url"] or "429" in message.text
+        if message.type == "error" and not refusal:
             complaints.append(message.text)
 
     page.on("console", note)
@@ -139,3 +141,37 @@ def test_the_other_language(page: Page, stack: Stack) -> None:
     page.goto(shop_url(stack, "/de/"))
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(page.get_by_role("link", name=re.compile("Warenkorb")).first).to_be_visible()
+
+
+def busy_times(page: Page, times: int) -> list[str | None]:
+    """Lets the shop say that it is busy to the first so many checkouts; answers what each told about earlier ones."""
+    told: list[str | None] = []
+
+    def answer(route: Route) -> None:
+        told.append(route.request.headers.get("x-busy-retry"))
+        if len(told) > times:
+            route.continue_()
+            return
+        problem = {"status": 429, "code": "inventory_busy", "detail": "Busy.", "retryAfterMs": 1}
+        route.fulfill(status=429, content_type="application/problem+json", body=json.dumps(problem))
+
+    page.route("**/api/checkout-session", answer)
+    return told
+
+
+def test_a_busy_shop_is_asked_again_by_the_page_itself(page: Page, stack: Stack) -> None:
+    put_in_cart(page, stack)
+    told = busy_times(page, 2)
+    to_payment(page, stack)
+    assert told == [None, "1", "2"]
+
+
+def test_after_a_few_tries_the_customer_decides(page: Page, stack: Stack) -> None:
+    put_in_cart(page, stack)
+    told = busy_times(page, 6)
+    page.goto(shop_url(stack, "/en/checkout"))
+    page.get_by_label("E-mail").fill("ada@example.test")
+    page.get_by_role("button", name="Continue to payment").click()
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_url(re.compile(r"/c/pay/cs_test_"))
+    assert told == [None, "1", "2", "3", "4", "5", None]

@@ -13,6 +13,7 @@ from django.utils import timezone
 from checkout import resolver
 from checkout.models import CheckoutAttempt
 from commerce.models import OrderLine, ProductText, Variant
+from inventory.metrics import BUSY_RETRIED
 from inventory.models import Hold, StockRow
 from inventory.variants import variant_key
 from inventory.verify import verify_stock
@@ -321,3 +322,12 @@ def test_a_long_title_is_cut_before_its_variant(trade: Trade, standin: StandIn) 
     assert trade.buyer_with_cart().checkout().status_code == 201
     title = OrderLine.objects.get().title
     assert (len(title), title[-125:]) == (300, f" ({'m' * 60}, {'w' * 60})")
+
+
+@pytest.mark.parametrize(("sent", "counted"), [("2", 1), ("0", 0), ("", 0), ("-1", 0), ("²", 0), ("many", 0)])
+def test_a_retry_that_succeeds_after_busy_is_counted(trade: Trade, standin: StandIn, sent: str, counted: int) -> None:
+    before = BUSY_RETRIED.labels("band")._value.get()
+    buyer = trade.buyer_with_cart()
+    assert buyer.checkout(X_Busy_Retry=sent).status_code == 201
+    assert buyer.checkout(X_Busy_Retry=sent).status_code == 200  # a repeat places nothing
+    assert BUSY_RETRIED.labels("band")._value.get() - before == counted

@@ -16,14 +16,14 @@ export class Problem extends Error {
   }
 }
 
-export async function call(method, path, body) {
+export async function call(method, path, body, headers = {}) {
   let response;
   let text;
   try {
     response = await fetch(path, {
       method,
       credentials: "same-origin",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

@@ -1,7 +1,7 @@
 // The way to the payment page: start the checkout, wait where the shop is busy, explain where it can't go on.
 
 import { Problem, call } from "./api.js";
-import { delayBefore, sleep } from "./backoff.js";
+import { RETRY_HEADER, delayBefore, sleep } from "./backoff.js";
 import { cartPath, find, fromTemplate, lineTitle, locale, money, root, say, show, showSums, showUnits, text } from "./page.js";
 
 // Failures that pass by themselves: how often to come back, and what to say meanwhile.
@@ -55,12 +55,13 @@ function expectedLines() {
 // Repeats are safe: the same cart and body lead to the same session. Only failures that pass are waited for.
 async function start() {
   const body = { email: form.elements.email.value.trim(), locale, expectedLines: expectedLines() };
-  for (let attempt = 0; ; attempt += 1) {
+  for (let attempt = 0, busy = 0; ; attempt += 1) {
     try {
-      return await call("POST", "/api/checkout-session", body);
+      return await call("POST", "/api/checkout-session", body, busy ? { [RETRY_HEADER]: String(busy) } : {});
     } catch (failure) {
       const passing = PASSING[failure.code];
       if (!passing || attempt >= passing.tries) throw failure;
+      busy += failure.code === "inventory_busy" ? 1 : 0;
       say(progress, text(passing.words));
       await sleep(delayBefore(attempt, failure.retryAfterMs ?? passing.firstMs));
     }
