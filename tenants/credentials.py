@@ -16,6 +16,7 @@ from tenants.errors import CredentialsRefused, CredentialsUnusable, NotFound
 from tenants.models import Shop, ShopCredential, WebhookSecret
 from tenants.ownership import StripeScope
 from tenants.sealing import Sealed, SealError, seal, unseal
+from tenants.staff import StaffScope
 
 log = structlog.get_logger(__name__)
 Kind, Status = ShopCredential.Kind, ShopCredential.Status
@@ -112,12 +113,13 @@ def return_to_platform(*, shop_id: str, reason: str, acting: Actor) -> None:
 
 
 @transaction.atomic(durable=True)
-def forget_account(*, credential_id: int, reason: str, acting: Actor) -> ShopCredential:
+def forget_account(*, credential_id: int, scope: StaffScope, reason: str, acting: Actor) -> ShopCredential:
     """Wipes a former account's key and its webhook secrets, and frees the account for another shop. Audited.
 
-    What is still in flight there can't be settled any more. Raises CredentialsRefused unless it is retired, NotFound.
+    What is still in flight there can't be settled any more. Raises CredentialsRefused unless it is retired, NotFound
+    also outside the caller's `scope`.
     """
-    row = ShopCredential.objects.select_for_update().filter(pk=credential_id).first()
+    row = scope.rows(ShopCredential.objects.select_for_update(), "shop").filter(pk=credential_id).first()
     if row is None:
         raise NotFound("There is no such account.")
     if row.status != Status.RETIRED:

@@ -106,7 +106,9 @@ def plan_verification(host: Host) -> str:
 
 
 def verify(host: Host, mandate: Mandate) -> str:
-    return verify_host(host_id=host.pk, acting=mandate.acting, reason=mandate.reason, probes=network_probes())
+    return verify_host(
+        host_id=host.pk, scope=mandate.scope, acting=mandate.acting, reason=mandate.reason, probes=network_probes()
+    )
 
 
 def plan_move(host: Host) -> str | Refused:
@@ -117,7 +119,10 @@ def plan_move(host: Host) -> str | Refused:
 
 
 def move(host: Host, mandate: Mandate) -> str:
-    return move_host(host_id=host.pk, to_shop=mandate.fields["to_shop"], acting=mandate.acting, reason=mandate.reason)
+    to_shop = mandate.fields["to_shop"]
+    return move_host(
+        host_id=host.pk, scope=mandate.scope, to_shop=to_shop, acting=mandate.acting, reason=mandate.reason
+    )
 
 
 class PreviewForm(forms.Form):

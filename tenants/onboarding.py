@@ -20,6 +20,7 @@ from tenants.errors import InvalidRequest, NotFound
 from tenants.hosts import host_map, normalise_host
 from tenants.models import Host, Shop
 from tenants.onboarding_file import arrival_mark
+from tenants.staff import StaffScope
 
 State = Literal["good", "bad", "unknown"]
 
@@ -146,14 +147,14 @@ def network_probes() -> Probes:
     return probes
 
 
-def verify_host(*, host_id: int, acting: Actor, reason: str, probes: Probes) -> str:
+def verify_host(*, host_id: int, scope: StaffScope, acting: Actor, reason: str, probes: Probes) -> str:
     """Looks at the domain, keeps what was found, and takes the host for proven once a proof is there; says so.
 
-    A proof once given stays: a record may be removed afterwards. Audited. Raises NotFound for a host that is gone and
-    InvalidRequest for one that was edited meanwhile.
+    A proof once given stays: a record may be removed afterwards. Audited. Raises NotFound for a host that is gone or
+    outside the caller's `scope`, and InvalidRequest for one that was edited meanwhile.
     """
     # no tx: network
-    host = Host.objects.filter(pk=host_id).first()
+    host = scope.rows(Host.objects.all(), "shop").filter(pk=host_id).first()
     if host is None:
         raise NotFound("There is no such host.")
     steps = look(host, probes)
@@ -162,8 +163,9 @@ def verify_host(*, host_id: int, acting: Actor, reason: str, probes: Probes) -> 
         Host.Proof.DNS if state["txt"] == "good" else Host.Proof.FILE if state["file"] == "good" else Host.Proof.NONE
     )
     with transaction.atomic():
-        row = Host.objects.select_for_update(of=("self",)).get(pk=host_id)
-        if (row.hostname, row.verification_token) != (host.hostname, host.verification_token):
+        row = Host.objects.select_for_update(of=("self",)).get(pk=host.pk)
+        seen = (host.hostname, host.verification_token, host.shop_id)
+        if (row.hostname, row.verification_token, row.shop_id) != seen:
             raise InvalidRequest("The host was edited meanwhile. Look again.")
         proven = bool(proof) and row.verified_at is None
         row.checked_at = timezone.now()
@@ -219,13 +221,17 @@ def describe_move(host: Host) -> str:
 
 
 @transaction.atomic
-def move_host(*, host_id: int, to_shop: Shop, acting: Actor, reason: str) -> str:
+def move_host(*, host_id: int, scope: StaffScope, to_shop: Shop, acting: Actor, reason: str) -> str:
     """Gives the host to another shop, with an entry in both shops' trails. Every process sees it within two seconds.
 
-    Raises InvalidRequest when it is there already or the shop has a canonical host and this is one too.
+    Raises InvalidRequest when it is there already or the shop has a canonical host and this is one too, NotFound when
+    the host or the shop is outside the caller's `scope`.
     """
-    host = Host.objects.select_for_update(of=("self",)).select_related("shop").filter(pk=host_id).first()
-    if host is None or host.shop is None:
+    hosts = scope.rows(Host.objects.select_for_update(of=("self",)), "shop").select_related("shop")
+    host = hosts.filter(pk=host_id).first()
+    if host is None or not scope.sees(to_shop.pk):
+        raise NotFound("There is no such host." if host is None else "There is no such shop.")
+    if host.shop is None:
         raise InvalidRequest("It belongs to no shop.")
     if host.shop_id == to_shop.pk:
         raise InvalidRequest(f"It belongs to {to_shop.name} already.")

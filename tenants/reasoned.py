@@ -26,6 +26,7 @@ from django.urls import reverse
 from tenants.audit import Actor
 from tenants.display import change_url
 from tenants.errors import HoldfastError
+from tenants.staff import StaffScope, staff_scope
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +44,13 @@ SALT = "tenants.reasoned"
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """Who acts and why. `fields` are the values of the action's own form fields."""
+    """Who acts, on whose rows they may, and why. `fields` are the values of the action's own form fields.
+
+    A verb that takes a bare id takes `scope` beside it: what the page showed is no proof of whose row it was.
+    """
 
     acting: Actor
+    scope: StaffScope
     reason: str
     fields: Mapping[str, Any]
 
@@ -145,7 +150,8 @@ def act(desk: Desk, action: ReasonAction[Any], request: HttpRequest) -> HttpResp
     key = _claim_key(request, told["nonce"])
     if cache.add(key, [], CLAIM_SECONDS):
         fields = dict(form.cleaned_data)
-        mandate = Mandate(acting=staff_actor(request), reason=fields.pop("reason"), fields=fields)
+        reason = fields.pop("reason")
+        mandate = Mandate(acting=staff_actor(request), scope=staff_scope(request.user), reason=reason, fields=fields)
         lines = [_carry_out(desk, action, request, pk, mandate) for pk in told["ids"]]
         cache.set(key, [asdict(line) for line in lines], CLAIM_SECONDS)
     return HttpResponseRedirect(_url(desk, "outcome", action.name, told["nonce"]))

@@ -46,6 +46,10 @@ class StaffScope:
         return self.rows(rows, path_to_shop(rows.model))
 
 
+EVERY_SHOP: Final = StaffScope(None)
+"""For the platform's own entry points, which act for no member of staff."""
+
+
 def staff_scope(user: User) -> StaffScope:
     """One query per request for members, none for owners: the answer is kept on the request's user."""
     kept: StaffScope | None = getattr(user, _KEPT, None)

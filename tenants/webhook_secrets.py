@@ -17,6 +17,7 @@ from tenants.errors import CredentialsRefused, NotFound
 from tenants.models import ShopCredential, WebhookSecret
 from tenants.ownership import StripeScope
 from tenants.sealing import SealError, seal, unseal
+from tenants.staff import StaffScope
 
 log = structlog.get_logger(__name__)
 Scope = WebhookSecret.Scope
@@ -100,13 +101,13 @@ def add_platform_secret(*, scope: StripeScope, connect: bool, secret: str, reaso
 
 @transaction.atomic
 def roll_secret(
-    *, secret_id: int, secret: str, overlap_hours: int, reason: str, acting: Actor
+    *, secret_id: int, scope: StaffScope, secret: str, overlap_hours: int, reason: str, acting: Actor
 ) -> tuple[WebhookSecret, WebhookSecret]:
     """Puts a new secret beside the old one of the same endpoint; the old one ends after `overlap_hours` (0 to 72).
 
-    Answers the new and the old. Raises CredentialsRefused, NotFound. Audited.
+    Answers the new and the old. Raises CredentialsRefused, and NotFound also outside the caller's `scope`. Audited.
     """
-    old = _one(secret_id)
+    old = _one(secret_id, scope)
     now = timezone.now()
     if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
         raise CredentialsRefused(f"Both can work for at most {LONGEST_OVERLAP_HOURS} hours.")
@@ -121,17 +122,17 @@ def roll_secret(
 
 
 @transaction.atomic
-def remove_secret(*, secret_id: int, reason: str, acting: Actor) -> WebhookSecret:
+def remove_secret(*, secret_id: int, scope: StaffScope, reason: str, acting: Actor) -> WebhookSecret:
     """Ends a secret at once and wipes it: the next delivery signed with it is refused. Audited. Raises as roll does."""
-    row = _one(secret_id)
+    row = _one(secret_id, scope)
     row.active_until, row.sealed, row.sealed_by = timezone.now(), "", ""
     row.save(update_fields=["active_until", "sealed", "sealed_by"])
     _audit(row, "webhook_secret.removed", reason, acting)
     return row
 
 
-def _one(secret_id: int) -> WebhookSecret:
-    row = WebhookSecret.objects.select_for_update().filter(pk=secret_id).first()
+def _one(secret_id: int, scope: StaffScope) -> WebhookSecret:
+    row = scope.rows(WebhookSecret.objects.select_for_update(), "shop").filter(pk=secret_id).first()
     if row is None:
         raise NotFound("There is no such webhook secret.")
     if not row.sealed or (row.active_until is not None and row.active_until <= timezone.now()):

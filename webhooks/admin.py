@@ -123,7 +123,7 @@ def plan_replay(event: StripeEvent) -> str | Refused:
 
 
 def replay(event: StripeEvent, mandate: Mandate) -> str:
-    outcome = replay_event(event_pk=event.pk, reason=mandate.reason, acting=mandate.acting)
+    outcome = replay_event(event_pk=event.pk, scope=mandate.scope, reason=mandate.reason, acting=mandate.acting)
     if outcome.outcome in {"dead", "deferred"}:
         raise StillUnprocessed(said(outcome))
     return said(outcome)

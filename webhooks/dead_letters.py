@@ -12,6 +12,7 @@ from django.db import transaction
 
 from tenants.audit import Actor, record_audit
 from tenants.errors import HoldfastError, NotFound
+from tenants.staff import StaffScope
 from webhooks.inbox import handle_event
 from webhooks.models import StripeEvent
 from webhooks.triage import Triage, triage
@@ -40,13 +41,14 @@ class Replay:
     reason: str
 
 
-def replay_event(*, event_pk: int, reason: str, acting: Actor) -> Replay:
+def replay_event(*, event_pk: int, scope: StaffScope, reason: str, acting: Actor) -> Replay:
     """Resolves a stored event once more and handles it as if it had just arrived.
 
     Audited before it is handled: what follows may move money, and a crash must not leave that unexplained.
-    Raises NotFound; NotReplayable unless the event is received, failed or dead. Durable; asks Stripe.
+    Raises NotFound, also outside the caller's `scope`; NotReplayable unless the event is received, failed or dead, and
+    when it turns out to be of a shop outside that scope. Durable; asks Stripe.
     """
-    event, found = _take_up(event_pk=event_pk, reason=reason, acting=acting)  # tx 1
+    event, found = _take_up(event_pk=event_pk, scope=scope, reason=reason, acting=acting)  # tx 1
     if found.resolution is None:
         return Replay(event.event_id, "ignored", None, "Nothing here handles events of this type.")
     if found.shop_id is None:
@@ -60,14 +62,16 @@ def replay_event(*, event_pk: int, reason: str, acting: Actor) -> Replay:
 
 
 @transaction.atomic(durable=True)
-def _take_up(*, event_pk: int, reason: str, acting: Actor) -> tuple[StripeEvent, Triage]:
-    event = StripeEvent.objects.select_for_update(no_key=True).filter(pk=event_pk).first()
+def _take_up(*, event_pk: int, scope: StaffScope, reason: str, acting: Actor) -> tuple[StripeEvent, Triage]:
+    event = scope.rows(StripeEvent.objects.select_for_update(no_key=True), "shop").filter(pk=event_pk).first()
     if event is None:
         raise NotFound("There is no such event.")
     if event.status not in REPLAYABLE:
         raise NotReplayable(f"The event is {event.get_status_display().lower()}: there is nothing to replay.")
     was = event.status
     found = triage(event)
+    if found.shop_id is not None and not scope.sees(found.shop_id):
+        raise NotReplayable("What it is about is not this shop's. The platform's staff can look into it.")
     record_audit(
         shop_id=found.shop_id,
         acting=acting,

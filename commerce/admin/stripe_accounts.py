@@ -205,7 +205,7 @@ def plan_forget(row: ShopCredential) -> str | Refused:
 
 
 def forget(row: ShopCredential, mandate: Mandate) -> str:
-    forget_account(credential_id=row.pk, reason=mandate.reason, acting=mandate.acting)
+    forget_account(credential_id=row.pk, scope=mandate.scope, reason=mandate.reason, acting=mandate.acting)
     return "Forgotten; another shop may use the account."
 
 

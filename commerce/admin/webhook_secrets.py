@@ -111,6 +111,7 @@ def plan_roll(row: WebhookSecret) -> str | Refused:
 def roll(row: WebhookSecret, mandate: Mandate) -> str:
     fresh, old = roll_secret(
         secret_id=row.pk,
+        scope=mandate.scope,
         secret=str(mandate.fields["secret"]).strip(),
         overlap_hours=mandate.fields["overlap_hours"],
         reason=mandate.reason,
@@ -126,7 +127,7 @@ def plan_remove(row: WebhookSecret) -> str | Refused:
 
 
 def remove(row: WebhookSecret, mandate: Mandate) -> str:
-    remove_secret(secret_id=row.pk, reason=mandate.reason, acting=mandate.acting)
+    remove_secret(secret_id=row.pk, scope=mandate.scope, reason=mandate.reason, acting=mandate.acting)
     return "Removed: deliveries signed with it are refused."
 
 

@@ -84,8 +84,8 @@ SAMPLES: list[tuple[Rule, str, str, str]] = [
     ),
     (
         rules.unscoped_queries,
-        "webhooks/dead_letters.py",
-        "def _take_up():\n    StripeEvent.objects.get(pk=1)",
+        "tenants/ownership.py",
+        "def owner_of():\n    StripeObject.objects.get(pk=1)",
         "def taken():\n    Order._base_manager.count()",
     ),
     (

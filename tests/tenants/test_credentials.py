@@ -22,6 +22,7 @@ from tenants.models import AuditEntry, Shop, ShopCredential, WebhookSecret
 from tenants.ownership import StripeScope
 from tenants.sealing import SealError, key_id, seal, unseal
 from tenants.secrecy import without_secrets
+from tenants.staff import EVERY_SHOP
 from tests.factories.tenants import ShopFactory
 from tests.fixtures.lines import Lines
 
@@ -150,9 +151,9 @@ class TestAccounts:
         row = adopt(shop)
         webhook_secrets.add_shop_secret(shop_id="acme", secret=WHSEC, reason="New", acting=OLGA)
         with pytest.raises(CredentialsRefused, match="former"):
-            credentials.forget_account(credential_id=row.pk, reason="Sold", acting=OLGA)
+            credentials.forget_account(credential_id=row.pk, scope=EVERY_SHOP, reason="Sold", acting=OLGA)
         credentials.return_to_platform(shop_id="acme", reason="Sold", acting=OLGA)
-        credentials.forget_account(credential_id=row.pk, reason="Sold", acting=OLGA)
+        credentials.forget_account(credential_id=row.pk, scope=EVERY_SHOP, reason="Sold", acting=OLGA)
         assert list(ShopCredential.objects.values_list("status", "sealed", "last_four")) == [("forgotten", "", "")]
         assert webhook_secrets.shop_secrets(shop_id="acme", livemode=False) == []
         adopt(ShopFactory(id="other"))
@@ -201,8 +202,10 @@ class TestAccounts:
     def test_every_step_is_on_record_and_no_record_holds_a_secret(self, shop: Shop):
         adopt(shop)
         row = webhook_secrets.add_shop_secret(shop_id="acme", secret=WHSEC, reason="New", acting=OLGA)
-        webhook_secrets.roll_secret(secret_id=row.pk, secret=FRESH, overlap_hours=1, reason="Due", acting=OLGA)
-        webhook_secrets.remove_secret(secret_id=row.pk, reason="Leaked", acting=OLGA)
+        webhook_secrets.roll_secret(
+            secret_id=row.pk, scope=EVERY_SHOP, secret=FRESH, overlap_hours=1, reason="Due", acting=OLGA
+        )
+        webhook_secrets.remove_secret(secret_id=row.pk, scope=EVERY_SHOP, reason="Leaked", acting=OLGA)
         credentials.return_to_platform(shop_id="acme", reason="Ended", acting=OLGA)
         told = AuditEntry.objects.order_by("pk").values_list("action", "shop_id", "actor_name", "reason")
         assert list(told) == [
@@ -238,7 +241,7 @@ class TestWebhookSecrets:
 
     def test_both_work_while_one_is_rolled(self, row: WebhookSecret):
         fresh, old = webhook_secrets.roll_secret(
-            secret_id=row.pk, secret=FRESH, overlap_hours=24, reason="Due", acting=OLGA
+            secret_id=row.pk, scope=EVERY_SHOP, secret=FRESH, overlap_hours=24, reason="Due", acting=OLGA
         )
         assert self.in_force() == [FRESH, WHSEC]
         assert old.active_until is not None and abs(old.active_until - timezone.now() - timedelta(hours=24)) < (
@@ -249,7 +252,9 @@ class TestWebhookSecrets:
         assert (fresh.shop_id, fresh.account) == ("acme", "acct_own")
 
     def test_without_overlap_the_old_one_is_gone_and_wiped(self, row: WebhookSecret):
-        webhook_secrets.roll_secret(secret_id=row.pk, secret=FRESH, overlap_hours=0, reason="Leak", acting=OLGA)
+        webhook_secrets.roll_secret(
+            secret_id=row.pk, scope=EVERY_SHOP, secret=FRESH, overlap_hours=0, reason="Leak", acting=OLGA
+        )
         assert self.in_force() == [FRESH]
         row.refresh_from_db()
         assert row.sealed == ""
@@ -257,16 +262,18 @@ class TestWebhookSecrets:
     @pytest.mark.parametrize("hours", [-1, 73])
     def test_an_overlap_has_bounds(self, row: WebhookSecret, hours: int):
         with pytest.raises(CredentialsRefused, match="72 hours"):
-            webhook_secrets.roll_secret(secret_id=row.pk, secret=FRESH, overlap_hours=hours, reason="Due", acting=OLGA)
+            webhook_secrets.roll_secret(
+                secret_id=row.pk, scope=EVERY_SHOP, secret=FRESH, overlap_hours=hours, reason="Due", acting=OLGA
+            )
         assert self.in_force() == [WHSEC]
 
     def test_removed_means_at_once_and_for_good(self, row: WebhookSecret):
-        webhook_secrets.remove_secret(secret_id=row.pk, reason="Leaked", acting=OLGA)
+        webhook_secrets.remove_secret(secret_id=row.pk, scope=EVERY_SHOP, reason="Leaked", acting=OLGA)
         assert self.in_force() == []
         for verb in (
-            lambda: webhook_secrets.remove_secret(secret_id=row.pk, reason="Again", acting=OLGA),
+            lambda: webhook_secrets.remove_secret(secret_id=row.pk, scope=EVERY_SHOP, reason="Again", acting=OLGA),
             lambda: webhook_secrets.roll_secret(
-                secret_id=row.pk, secret=FRESH, overlap_hours=1, reason="Due", acting=OLGA
+                secret_id=row.pk, scope=EVERY_SHOP, secret=FRESH, overlap_hours=1, reason="Due", acting=OLGA
             ),
         ):
             with pytest.raises(CredentialsRefused, match="ended"):

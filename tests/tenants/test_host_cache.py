@@ -26,6 +26,7 @@ from tenants.host_rows import name_hash
 from tenants.hosts import HostMap, host_map
 from tenants.models import Host, Shop, ShopSettings
 from tenants.onboarding import move_host
+from tenants.staff import EVERY_SHOP
 from tests.factories.tenants import HostFactory, ShopFactory
 from tests.tenants.test_admin import form_of
 
@@ -187,7 +188,7 @@ class TestFreshness:
         changes = {"hostname": "moved.localhost", "reason_for_change": "Sold"}
         assert client.post(path, form_of(client, path) | changes).status_code == 302
         assert (shop_id_of(HostMap()), shop_id_of(HostMap(), "moved.localhost")) == (None, "acme")
-        move_host(host_id=acme.pk, to_shop=other, acting=Actor("staff", "olga"), reason="Sold")
+        move_host(host_id=acme.pk, scope=EVERY_SHOP, to_shop=other, acting=Actor("staff", "olga"), reason="Sold")
         fresh = HostMap()
         assert (shop_id_of(fresh), shop_id_of(fresh, "moved.localhost")) == (None, "other")
         left = fresh.find(sibling.hostname)

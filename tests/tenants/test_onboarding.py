@@ -20,6 +20,7 @@ from tenants.hosts import HOSTNAME, host_map, is_own_host
 from tenants.models import AuditEntry, Host, Membership
 from tenants.onboarding import checklist, normalise_domain, record_name, record_value, verify_host
 from tenants.onboarding_file import arrival_mark
+from tenants.staff import EVERY_SHOP
 from tests.factories.tenants import HostFactory, ShopFactory
 from tests.tenants.test_admin import errors, form_of
 
@@ -66,7 +67,7 @@ def host() -> Host:
 
 
 def verify(host: Host, domain: Domain) -> str:
-    return verify_host(host_id=host.pk, acting=STAFF, reason="New domain", probes=domain.probes)
+    return verify_host(host_id=host.pk, scope=EVERY_SHOP, acting=STAFF, reason="New domain", probes=domain.probes)
 
 
 class TestNames:
@@ -166,7 +167,7 @@ class TestProof:
             verify(host, Edited())
         assert not Host.objects.exclude(verified_at=None).exists()
         with pytest.raises(NotFound):
-            verify_host(host_id=0, acting=STAFF, reason="x", probes=domain.probes)
+            verify_host(host_id=0, scope=EVERY_SHOP, acting=STAFF, reason="x", probes=domain.probes)
 
 
 class TestUnprovenHosts:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from tenants.audit import Actor
 from tenants.errors import NotFound
 from tenants.models import AuditEntry, StripeObject
+from tenants.staff import EVERY_SHOP
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Trade, in_threads
 from tests.webhooks.deliver import deliver, event
@@ -48,7 +49,7 @@ def own(session: dict[str, Any], shop_id: str = "band") -> None:
 
 
 def replay(row: StripeEvent) -> tuple[str, str | None]:
-    done = replay_event(event_pk=row.pk, reason="The map knows it now", acting=STAFF)
+    done = replay_event(event_pk=row.pk, scope=EVERY_SHOP, reason="The map knows it now", acting=STAFF)
     return done.outcome, done.shop_id
 
 
@@ -70,7 +71,7 @@ def test_a_dead_letter_is_resolved_again_and_handled(trade: Trade, standin: Stan
 def test_what_still_names_no_shop_stays_dead_and_says_so(trade: Trade, standin: StandIn) -> None:
     row, _ = dead_letter(trade, standin)
     before = trade.facts()
-    done = replay_event(event_pk=row.pk, reason="Just trying", acting=STAFF)
+    done = replay_event(event_pk=row.pk, scope=EVERY_SHOP, reason="Just trying", acting=STAFF)
     assert (done.outcome, done.shop_id) == ("dead", None) and "No metadata" in done.reason
     row.refresh_from_db()
     assert (row.status, row.error, row.attempts) == ("dead", done.reason, 0)
@@ -84,7 +85,7 @@ def test_contradictions_are_never_processed(trade: Trade, other_trade: Trade, st
     own(session, "other")
     assert deliver(event(COMPLETED, session)).status_code == 403
     row = StripeEvent.objects.get()
-    done = replay_event(event_pk=row.pk, reason="Whose is it", acting=STAFF)
+    done = replay_event(event_pk=row.pk, scope=EVERY_SHOP, reason="Whose is it", acting=STAFF)
     assert (done.outcome, done.reason) == ("dead", "Metadata says band, the map says other.")
     assert trade.facts()["orders"] == ["pending"]
 
@@ -105,7 +106,7 @@ def test_a_replay_that_fails_keeps_its_reason(trade: Trade, standin: StandIn) ->
     standin.fault(path="/v1/checkout/sessions", kind="status", status=500, method="GET", times=2)
     deliver(event(COMPLETED, session))
     row = StripeEvent.objects.get()
-    done = replay_event(event_pk=row.pk, reason="Is Stripe back", acting=STAFF)
+    done = replay_event(event_pk=row.pk, scope=EVERY_SHOP, reason="Is Stripe back", acting=STAFF)
     assert done.outcome == "deferred" and "APIError" in done.reason
     StripeEvent.objects.filter(pk=row.pk).update(status="dead", attempts=inbox.MOST_ATTEMPTS, next_attempt_at=None)
     standin.fault(path="/v1/checkout/sessions", kind="status", status=500, method="GET")
@@ -128,7 +129,7 @@ def test_what_needs_no_replay_gets_none(trade: Trade, standin: StandIn, status: 
 
 def test_an_unknown_event_is_not_found(transactional_db: None) -> None:
     with pytest.raises(NotFound):
-        replay_event(event_pk=1, reason="Which one", acting=STAFF)
+        replay_event(event_pk=1, scope=EVERY_SHOP, reason="Which one", acting=STAFF)
 
 
 def test_a_type_that_nobody_handles_is_ignored(trade: Trade, standin: StandIn) -> None:

@@ -15,6 +15,7 @@ from commerce.gateway.onboarding import connect_account, use_own_keys
 from tenants import credentials, webhook_secrets
 from tenants.audit import Actor
 from tenants.models import StripeObject, WebhookSecret
+from tenants.staff import EVERY_SHOP
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Trade
 from tests.webhooks.deliver import deliver, event, signature
@@ -222,14 +223,14 @@ class TestRolling:
 
     def test_both_work_until_the_old_one_ends(self, own: None):
         old = WebhookSecret.objects.get(shop_id="band")
-        webhook_secrets.roll_secret(secret_id=old.pk, secret=NEXT, overlap_hours=24, **WHY)
+        webhook_secrets.roll_secret(secret_id=old.pk, scope=EVERY_SHOP, secret=NEXT, overlap_hours=24, **WHY)
         assert [self.ping(secret, number) for number, secret in enumerate((MINE, NEXT))] == [200, 200]
         WebhookSecret.objects.filter(pk=old.pk).update(active_until=timezone.now())
         assert [self.ping(secret, number) for number, secret in enumerate((MINE, NEXT))] == [400, 200]
 
     def test_a_removed_one_is_refused_at_once(self, own: None):
         assert self.ping(MINE, 1) == 200
-        webhook_secrets.remove_secret(secret_id=WebhookSecret.objects.get(shop_id="band").pk, **WHY)
+        webhook_secrets.remove_secret(secret_id=WebhookSecret.objects.get(shop_id="band").pk, scope=EVERY_SHOP, **WHY)
         assert self.ping(MINE, 2) == 400
 
     def test_one_that_can_not_be_opened_does_not_stop_the_others(self, own: None):
