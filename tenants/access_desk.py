@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from axes.models import AccessAttempt
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
@@ -29,7 +31,14 @@ from tenants.backoffice import (
 from tenants.errors import WrongState
 from tenants.logins import unlock_login
 from tenants.models import FrontDoorToken
+from tenants.reasoned import PAGE_SECONDS
 from tenants.tokens import issue_front_door_token, revoke_front_door_token
+
+SALT = "tenants.access_desk.issue"
+
+
+def new_page() -> str:
+    return signing.dumps(secrets.token_urlsafe(32), salt=SALT)
 
 
 class IssueForm(ReasonForm):
@@ -38,6 +47,16 @@ class IssueForm(ReasonForm):
         widget=widgets.UnfoldAdminTextInputWidget(),
         help_text="Which edge will carry it, since when. It can't be changed later.",
     )
+    # Which showing of this page was clicked: two clicks on one issue one token.
+    page = forms.CharField(widget=forms.HiddenInput, initial=new_page)
+
+    def clean_page(self) -> str:
+        try:
+            nonce: str = signing.loads(self.cleaned_data["page"], salt=SALT, max_age=PAGE_SECONDS)
+        except signing.BadSignature as error:
+            self.data = {name: self.data[name] for name in self.data} | {"page": new_page()}
+            raise forms.ValidationError("This page had grown too old. Nothing was done; send it once more.") from error
+        return nonce
 
 
 def plan_revoking(token: FrontDoorToken) -> str | Refused:
@@ -82,7 +101,9 @@ class FrontDoorTokenAdmin(ReadOnlyAdmin[FrontDoorToken]):
         token = None
         if form.is_valid():
             try:
-                token = issue_front_door_token(**form.cleaned_data, acting=staff_actor(request)).token
+                asked = dict(form.cleaned_data)
+                nonce = asked.pop("page")
+                token = issue_front_door_token(**asked, nonce=nonce, acting=staff_actor(request)).token
             except WrongState as error:
                 form.add_error(None, error.detail)
         context = {

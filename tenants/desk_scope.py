@@ -61,6 +61,14 @@ class ScopedAdmin(ScopedChoices[M], _Admin[M]):
     A page that says neither is a failed system check and is treated as the platform's.
     """
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A row without a shop is the platform's: members are asked for one, rather than refused when they save."""
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.name == self._path and not scope_of(request).is_platform:
+            field.required = True
+            field.error_messages["required"] = "Choose one of your shops: what belongs to none is the platform's."
+        return field
+
     def in_scope(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whether this member of staff sees `obj`, or without one whether there is anything to see here."""
         scope = scope_of(request)

@@ -46,6 +46,7 @@ from tenants.onboarding import (
 from tenants.preview import Hop, follow
 from tenants.redirects import HostFacts, Outcome
 
+NOBODYS = frozenset({Host.Role.HOOKS, Host.Role.PLATFORM})
 STEP_TONES: dict[str, Tone] = {"good": "good", "bad": "bad", "unknown": "plain"}
 STEP_WORDS = {"good": "done", "bad": "missing", "unknown": "not checked"}
 ANSWERS: dict[Outcome, str] = {
@@ -85,6 +86,9 @@ class HostForm(ReasonedModelForm):
         cleaned = super().clean() or {}
         shop = cleaned.get("shop") or self.instance.shop
         locale = cleaned.get("locale")
+        if (role := cleaned.get("role")) and "shop" not in self.errors and (role in NOBODYS) is (shop is not None):
+            of_none = "A host with this role serves every shop, and belongs to none."
+            self.add_error("role", of_none if role in NOBODYS else "A host with this role needs a shop.")
         if shop is not None and locale and locale not in shop.settings.locales:
             self.add_error("locale", f"{shop.name} doesn't offer this locale.")
         return cleaned

@@ -7,6 +7,7 @@ of the edge. The digests are compared in constant time, all of them, whatever th
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -21,6 +22,7 @@ from django.db import Error as DatabaseError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from tenants.audit import Actor, record_audit
 from tenants.errors import HostsUnavailable, WrongState
@@ -33,6 +35,9 @@ PREFIX = "fdt_"
 """Lets scanners of source code and logs recognise one that leaked."""
 
 LONGEST = 128
+SHOWN_AGAIN_FOR = timedelta(minutes=1)
+"""How long a repeated click still gets the token that it made."""
+
 USED_EVERY_SECONDS = 60.0
 """How exactly the time of last use is kept: one write per token, process and minute."""
 
@@ -51,9 +56,15 @@ class IssuedToken:
 
 
 @transaction.atomic
-def issue_front_door_token(*, label: str, reason: str, acting: Actor) -> IssuedToken:
-    """Makes a token and puts it into a free slot. Raises WrongState while two are valid."""
-    token = PREFIX + secrets.token_urlsafe(32)
+def issue_front_door_token(*, label: str, reason: str, acting: Actor, nonce: str = "") -> IssuedToken:
+    """Makes a token and puts it into a free slot. Raises WrongState while two are valid.
+
+    With a `nonce` of 256 random bits it is one token per nonce: a second click gets the one that the first click made,
+    which a browser shows of the two, and after a minute WrongState.
+    """
+    token = PREFIX + (_drawn_from(nonce) if nonce else secrets.token_urlsafe(32))
+    if again := _issued_before(token, acting):
+        return again
     taken = set(FrontDoorToken.objects.filter(slot__isnull=False).values_list("slot", flat=True))
     slot = next((slot for slot in FrontDoorToken.SLOTS if slot not in taken), None)
     full = WrongState("Two tokens are valid. Revoke the one that the edge no longer sends, then issue another.")
@@ -64,9 +75,27 @@ def issue_front_door_token(*, label: str, reason: str, acting: Actor) -> IssuedT
             row = FrontDoorToken.objects.create(
                 label=label, digest=_digest(token), slot=slot, created_at=timezone.now(), created_by=str(acting)
             )
-    except IntegrityError as error:  # somebody else took the slot meanwhile
+    except IntegrityError as error:  # somebody else took the slot meanwhile, or the first click did
+        if again := _issued_before(token, acting):
+            return again
         raise full from error
     _audit(row, "issued", reason, acting)
+    return IssuedToken(row, token)
+
+
+def _drawn_from(nonce: str) -> str:
+    """Random to whoever lacks either the nonce, which is random itself, or SECRET_KEY."""
+    digest = salted_hmac("tenants.tokens.issue", nonce, algorithm="sha256").digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _issued_before(token: str, acting: Actor) -> IssuedToken | None:
+    """The token of a click a moment ago. Raises WrongState for one that was longer ago, somebody else's or ended."""
+    row = FrontDoorToken.objects.filter(digest=_digest(token)).first()
+    if row is None:
+        return None
+    if not row.is_valid or row.created_by != str(acting) or timezone.now() - row.created_at > SHOWN_AGAIN_FOR:
+        raise WrongState("This page has issued its token before, and doesn't show it again.")
     return IssuedToken(row, token)
 
 

@@ -123,9 +123,32 @@ class TestForms:
 
     def test_a_member_can_not_make_a_host_that_is_no_shops(self):
         client = browser(member(ShopFactory(), permissions=("tenants.add_host", "tenants.view_host")))
-        data = {"hostname": "all.example", "role": "platform", "mode": "active", "reason_for_change": "Mine now"}
-        assert client.post("/admin/tenants/host/add/", data).status_code == 403
+        data = {"hostname": "all.example", "mode": "active", "reason_for_change": "Mine now"}
+        for role in Host.Role.values:
+            answer = client.post("/admin/tenants/host/add/", data | {"role": role})
+            assert answer.status_code == 200
+            told = answer.context["adminform"].form.errors
+            assert told["shop"] == ["Choose one of your shops: what belongs to none is the platform's."], role
         assert not Host.objects.exists()
+
+    @pytest.mark.parametrize("role", [Host.Role.HOOKS, Host.Role.PLATFORM])
+    def test_nor_one_that_serves_every_shop(self, role: str):
+        shop = ShopFactory()
+        client = browser(member(shop, permissions=("tenants.add_host", "tenants.view_host")))
+        data = {"hostname": "all.example", "mode": "active", "reason_for_change": "Mine now", "shop": shop.pk}
+        answer = client.post("/admin/tenants/host/add/", data | {"role": role})
+        errors = dict(answer.context["adminform"].form.errors)
+        assert errors == {"role": ["A host with this role serves every shop, and belongs to none."]}
+        assert not Host.objects.exists()
+
+    def test_platform_staff_are_asked_for_a_shop_by_the_role(self):
+        client = browser(User.objects.create_superuser("olga"))
+        data = {"hostname": "all.example", "mode": "active", "reason_for_change": "A campaign"}
+        answer = client.post("/admin/tenants/host/add/", data | {"role": "alias"})
+        errors = dict(answer.context["adminform"].form.errors)
+        assert errors == {"role": ["A host with this role needs a shop."]}
+        assert client.post("/admin/tenants/host/add/", data | {"role": "hooks"}).status_code == 302
+        assert Host.objects.get().shop is None
 
     def test_nor_a_shop(self):
         client = browser(member(ShopFactory(), permissions=("tenants.add_shop", "tenants.view_shop")))

@@ -61,7 +61,7 @@ def test_a_save_without_a_change_leaves_no_entry(owner: Client):
         ({"locale": "fr"}, "offer this locale"),
         ({"locale": "../x"}, "as addresses have it"),
         ({"hostname": "taken.localhost"}, "already exists"),
-        ({"role": "platform"}, "host_shop_matches_role"),
+        ({"role": "platform"}, "serves every shop, and belongs to none"),
     ],
 )
 def test_an_impossible_host_is_told_so(owner: Client, changes: dict[str, str], message: str):

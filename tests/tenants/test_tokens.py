@@ -10,6 +10,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
@@ -17,11 +18,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from tenants.access_desk import new_page
 from tenants.audit import Actor
 from tenants.errors import HostsUnavailable, WrongState
 from tenants.models import AuditEntry, FrontDoorToken, Membership
 from tenants.tokens import IssuedToken, TokenRing, issue_front_door_token, revoke_front_door_token
 from tests.factories.tenants import ShopFactory
+from tests.fixtures.trade import in_threads
 
 pytestmark = pytest.mark.django_db
 STAFF = Actor("staff", "olga")
@@ -175,7 +178,7 @@ class TestPages:
         return client
 
     def test_a_token_is_shown_once(self, owner: Client):
-        page = owner.post(f"{LIST}add/", {"label": "worker", "reason": "A new edge"})
+        page = owner.post(f"{LIST}add/", {"label": "worker", "reason": "A new edge", "page": new_page()})
         token = re.findall(r"fdt_[A-Za-z0-9_-]{43}", page.content.decode())
         row = FrontDoorToken.objects.get()
         assert hashlib.sha256(token[0].encode()).hexdigest() == row.digest
@@ -187,15 +190,67 @@ class TestPages:
 
     @pytest.mark.parametrize("data", [{}, {"label": "x"}, {"reason": "why"}, {"label": "x" * 61, "reason": "why"}])
     def test_not_without_a_label_and_a_reason(self, owner: Client, data: dict[str, str]):
-        page = owner.post(f"{LIST}add/", data)
+        page = owner.post(f"{LIST}add/", data | {"page": new_page()})
         assert (page.status_code, "fdt_" in page.content.decode()) == (200, False)
         assert not FrontDoorToken.objects.exists()
 
     def test_a_third_is_told_why_not(self, owner: Client):
         issue(), issue()
-        page = owner.post(f"{LIST}add/", {"label": "third", "reason": "One more"})
+        page = owner.post(f"{LIST}add/", {"label": "third", "reason": "One more", "page": new_page()})
         assert "Two tokens are valid" in page.content.decode()
         assert FrontDoorToken.objects.count() == 2
+
+    def test_a_second_click_makes_no_second_token(self, owner: Client):
+        """The browser shows the answer to the last click: it has to be the same token."""
+        asked = {"label": "edge", "reason": "New", "page": owner.get(f"{LIST}add/").context["form"]["page"].value()}
+        shown = [owner.post(f"{LIST}add/", asked).context["token"] for _ in range(3)]
+        assert FrontDoorToken.objects.count() == AuditEntry.objects.count() == 1
+        assert shown == [shown[0]] * 3
+        assert TokenRing().admits(shown[0], shop_label="-")
+        other = asked | {"page": owner.get(f"{LIST}add/").context["form"]["page"].value()}
+        assert owner.post(f"{LIST}add/", other).context["token"] != shown[0], "another page, another token"
+
+    def test_a_page_shows_its_token_for_a_minute(self, owner: Client):
+        asked = {"label": "edge", "reason": "New", "page": owner.get(f"{LIST}add/").context["form"]["page"].value()}
+        token = owner.post(f"{LIST}add/", asked).context["token"]
+        FrontDoorToken.objects.update(created_at=timezone.now() - timedelta(minutes=2))
+        late = owner.post(f"{LIST}add/", asked)
+        assert (late.context["token"], token in late.content.decode()) == (None, False)
+        assert "issued its token before" in late.content.decode()
+
+    def test_nor_to_somebody_else_nor_after_its_end(self, owner: Client, client: Client):
+        asked = {"label": "edge", "reason": "New", "page": owner.get(f"{LIST}add/").context["form"]["page"].value()}
+        assert owner.post(f"{LIST}add/", asked).context["token"]
+        thief = Client()
+        thief.force_login(User.objects.create_superuser("mallory"))
+        assert thief.post(f"{LIST}add/", asked).context["token"] is None
+        revoke_front_door_token(token_id=FrontDoorToken.objects.get().pk, reason="It leaked", acting=STAFF)
+        assert owner.post(f"{LIST}add/", asked).context["token"] is None
+        assert FrontDoorToken.objects.count() == 1
+
+    @pytest.mark.parametrize("page", ["", "made-up", "too old"])
+    def test_a_page_that_is_none_of_ours_issues_nothing(self, owner: Client, page: str):
+        with time_machine.travel(timezone.now() - timedelta(hours=2), tick=False):
+            old = new_page()
+        asked = {"label": "edge", "reason": "New", "page": old if page == "too old" else page}
+        answer = owner.post(f"{LIST}add/", asked)
+        assert (answer.status_code, FrontDoorToken.objects.count()) == (200, 0)
+        if page:
+            assert "had grown too old" in answer.content.decode()
+            again = asked | {"page": answer.context["form"]["page"].value()}
+            assert owner.post(f"{LIST}add/", again).context["token"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_clicks_at_the_same_moment_make_one(self):
+        """Whichever of them is first; none of them fills the second slot."""
+
+        def click() -> str:
+            nonce = "n" * 43
+            return issue_front_door_token(label="edge", reason="New", acting=STAFF, nonce=nonce).token
+
+        tokens = in_threads([click] * 6)
+        assert len(set(tokens)) == 1
+        assert FrontDoorToken.objects.count() == AuditEntry.objects.count() == 1
 
     def test_it_ends_with_a_reason(self, owner: Client):
         row = issue().row
