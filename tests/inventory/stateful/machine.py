@@ -18,7 +18,7 @@ from inventory.errors import InsufficientStock, StockHeld
 from inventory.holds import Line
 from inventory.models import StockRow
 from inventory.reaper import run_once
-from inventory.release_guard import release_guard
+from inventory.release_guard import GuardReport, release_guard
 from inventory.verify import verify_stock
 from tenants.audit import CUSTOMER, SETTLEMENT
 from tenants.errors import HoldfastError
@@ -170,8 +170,9 @@ class Inventory(RuleBasedStateMachine):
 
     @rule(pick=picks, ttl=ttls, crash=crashes)
     def place_again(self, pick, ttl, crash):
-        """The same key and lines once more."""
-        hold = self.world.holds.get(self.hold_at(pick))
+        """The same key and lines once more, rather late than early."""
+        late = [hold for shop in self.shops for hold in self.world.overdue(shop, "direct", self.now)]
+        hold = late[pick % len(late)] if late and pick % 2 else self.world.holds.get(self.hold_at(pick))
         if hold is not None:
             self._place(hold.shop, hold.key, list(hold.lines), ttl, hold.held_for, crash)
 
@@ -265,7 +266,7 @@ class Inventory(RuleBasedStateMachine):
         def verb():
             report = run_once(now=now, limit=limit, pause_seconds=0)
             assert report.failed == ()
-            owned = report.checkout
+            owned = report.checkout or GuardReport()  # None: the guard had no database to work with
             return ("reaped", (report.per_shop, owned.expired, owned.committed, owned.kept))
 
         orders = [lambda w, _, order=order: w.reap(order, now, limit) for order in (self.shops, self.shops[::-1])]

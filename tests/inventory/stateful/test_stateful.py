@@ -38,12 +38,13 @@ def test_the_database_is_what_the_model_says(settings_of_guard, capsys):
     )
     Inventory.seen.clear()
     turn = SEED
-    while Inventory.seen.total() < STEPS:
+    while (steps := Inventory.seen.total() - Inventory.seen["opened"]) < STEPS:
         run_state_machine_as_test(seed(turn)(Inventory), settings=profile)
         turn += 1
+    # Opening a world's rows is counted apart: worlds shorter than that would be cheap steps.
     assert verify_stock().clean
     with capsys.disabled():
-        print(f"\n{Inventory.seen.total()} steps, seeds {SEED} to {turn - 1}: {dict(sorted(Inventory.seen.items()))}")
+        print(f"\n{steps} steps, seeds {SEED} to {turn - 1}: {dict(sorted(Inventory.seen.items()))}")
 
 
 @pytest.fixture
