@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from commerce.models import Product
 from commerce.storefront import crawlers
 from tenants.models import Host
 from tests.commerce.conftest import visitor
@@ -59,11 +60,68 @@ def test_one_query(shop, count, settings, django_assert_num_queries):
         assert len(addresses(client.get("/sitemap.xml"))) == 2 * (2 + count)
 
 
-def test_a_sitemap_has_a_limit(shop, monkeypatch):
-    monkeypatch.setattr(crawlers, "MOST_ADDRESSES", 6)
-    for _ in range(5):
-        VariantFactory(product__shop=shop)
-    assert len(addresses(visitor(shop).get("/sitemap.xml"))) == 6
+class TestMoreThanOneFileHolds:
+    """Three products in two locales to a file. The shop has four that aren't sold, among those that are."""
+
+    @pytest.fixture(autouse=True)
+    def small_files(self, monkeypatch):
+        monkeypatch.setattr(crawlers, "ADDRESSES_PER_FILE", 6)
+
+    def add(self, shop, count):
+        for number in range(count):
+            VariantFactory(product=ProductFactory(shop=shop, slug=f"more-{number}"))
+
+    def test_up_to_it_there_is_one(self, shop):
+        self.add(shop, 2)
+        answer = visitor(shop).get("/sitemap.xml")
+        assert b"sitemapindex" not in answer.content
+        assert [page.rpartition("/")[2] for page in addresses(answer)[::2]] == ["", "band", "more-0", "more-1"]
+
+    def test_beyond_it_there_is_an_index_of_files_with_every_page_once(self, shop):
+        self.add(shop, 10)
+        client = visitor(shop)
+        index = client.get("/sitemap.xml")
+        assert ElementTree.fromstring(index.content).tag.endswith("}sitemapindex")
+        files = addresses(index)
+        base = "http://acme.localhost:8000/"
+        assert files[0] == f"{base}sitemap.xml?from=0"
+        listed = []
+        for file in files:
+            pages = addresses(client.get(file.removeprefix(base.rstrip("/"))))
+            assert len(pages) <= 6 + 2
+            listed += pages
+        slugs = ["", "products/band", *(f"products/more-{number}" for number in range(10))]
+        assert listed == [f"{base}{locale}/{slug}" for slug in slugs for locale in ("en", "de")]
+        assert len(files) == 5, "fourteen products, sold or not, three to a file"
+
+    def test_the_queries_are_bounded(self, shop, settings, django_assert_num_queries):
+        settings.HOST_MAP_SECONDS = 60
+        self.add(shop, 10)
+        client = visitor(shop)
+        client.get("/robots.txt")
+        with django_assert_num_queries(2):
+            files = addresses(client.get("/sitemap.xml"))
+        for file in files:
+            with django_assert_num_queries(1):
+                client.get(file.partition("localhost:8000")[2])
+
+    def test_a_file_without_anything_sold_names_the_list(self, shop):
+        """No file is empty: the protocol wants an address in each."""
+        self.add(shop, 10)
+        Product.objects.for_shop("acme").filter(slug__startswith="more-").update(active=False)
+        last = Product.objects.for_shop("acme").order_by("pk").last().pk
+        found = addresses(visitor(shop).get(f"/sitemap.xml?from={last}"))
+        assert found == ["http://acme.localhost:8000/en/", "http://acme.localhost:8000/de/"]
+
+    def test_another_shops_products_are_in_none(self, shop):
+        theirs = Product.objects.get(slug="not-ours")
+        assert b"not-ours" not in visitor(shop).get(f"/sitemap.xml?from={theirs.pk}").content
+
+    @pytest.mark.parametrize(
+        "key", ["", "-1", "x", "01", "1.5", " 1", "\u0661", "9" * 19, "9" * 5000, "1;2"]
+    )
+    def test_what_is_no_key_is_not_found(self, shop, key):
+        assert visitor(shop).get(f"/sitemap.xml?from={key}").status_code == 404
 
 
 def test_locales_that_no_address_can_have_are_left_out(open_shop):

@@ -122,10 +122,16 @@ def webhook(path: str) -> Probe:
     return asks
 
 
+def sitemap(world: World) -> Iterator[Ask]:
+    yield Ask("GET", "/sitemap.xml")
+    for product in Product.objects.for_shop(world.there.shop_id):
+        yield Ask("GET", f"/sitemap.xml?from={product.pk}")
+
+
 PROBES: dict[str, Probe] = {
     "robots.txt": pages("/robots.txt"),
     ".well-known/holdfast-verification.txt": pages("/.well-known/holdfast-verification.txt"),
-    "sitemap.xml": pages("/sitemap.xml"),
+    "sitemap.xml": sitemap,
     "<locale:locale>/": pages("/en/"),
     "<locale:locale>/products/<slug:slug>": products,
     "<locale:locale>/cart": pages("/en/cart"),
