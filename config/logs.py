@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import structlog
 
+from tenants.request_line import RequestLine
 from tenants.secrecy import without_secrets
 
 SHARED_PROCESSORS: list[structlog.typing.Processor] = [
@@ -28,7 +29,7 @@ def _hide_secrets(logger: Any, method: str, line: str) -> str:
 
 
 def _as_json(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
-    """Lines of plain values, such as each request's, in a third of the standard library's time.
+    """Lines of plain values in a third of the standard library's time.
 
     Any other value goes through `default`, its repr: msgspec would write out an object's fields, hidden ones included.
     """
@@ -38,6 +39,31 @@ def _as_json(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
         except UnicodeEncodeError:
             pass  # half a surrogate pair, which the standard library escapes
     return json.dumps(event, default=default, separators=(",", ":"))
+
+
+class JsonLines(structlog.stdlib.ProcessorFormatter):
+    """Everybody's lines; the request line, which is most of them, knows its own form."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if type(record.msg) is RequestLine:
+            return record.msg.as_json()
+        return super().format(record)
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes each line at once. The request line takes the short way: no filter is set, and one lock is enough."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        if type(record.msg) is not RequestLine or self.lock is None:
+            return bool(super().handle(record))
+        try:
+            line = self.format(record) + self.terminator
+            with self.lock:
+                self.stream.write(line)
+                self.stream.flush()
+        except Exception:
+            self.handleError(record)
+        return True
 
 
 def configuration(*, level: str) -> dict[str, Any]:
@@ -59,7 +85,7 @@ def configuration(*, level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "json": {
-                "()": structlog.stdlib.ProcessorFormatter,
+                "()": JsonLines,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.JSONRenderer(serializer=_as_json),
@@ -68,7 +94,7 @@ def configuration(*, level: str) -> dict[str, Any]:
                 "foreign_pre_chain": SHARED_PROCESSORS,
             }
         },
-        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "handlers": {"stdout": {"()": Lines, "formatter": "json", "stream": "ext://sys.stdout"}},
         "root": {"handlers": ["stdout"], "level": level},
         "loggers": {
             # The request line is the front door's; Django's own would repeat it. Its errors carry the tracebacks.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from contextvars import ContextVar
 from dataclasses import dataclass
-from uuid import uuid4
 
 import structlog
 from django.conf import settings
@@ -52,19 +50,25 @@ def shop_of(request: HttpRequest) -> ShopContext:
     return shop
 
 
-@contextmanager
-def bind_shop(shop: ShopContext | None) -> Iterator[None]:
+class bind_shop:
     """Makes `shop` current for the block, and puts its id on every log line written in it."""
-    token = _current.set(shop)
-    try:
-        with structlog.contextvars.bound_contextvars(shop_id=shop.shop_id if shop else None):
-            yield
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_before", "_lines_before", "_shop")
+
+    def __init__(self, shop: ShopContext | None) -> None:
+        self._shop = shop
+
+    def __enter__(self) -> None:
+        self._before = _current.set(self._shop)
+        self._lines_before = structlog.contextvars.bind_contextvars(shop_id=self._shop and self._shop.shop_id)
+
+    def __exit__(self, *failure: object) -> None:
+        structlog.contextvars.reset_contextvars(**self._lines_before)
+        _current.reset(self._before)
 
 
 def new_request_id() -> str:
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 def load_shop(shop_id: str, *, request_id: str = "", host: str = "") -> ShopContext:

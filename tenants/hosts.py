@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import transaction
@@ -25,8 +25,16 @@ HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*\Z")
 HOST_HEADER = re.compile(r"(?P<name>[A-Za-z0-9.-]{1,254})(?::(?P<port>[0-9]{1,5}))?\Z")
 
 
+LONGEST_HOST_HEADER = 254 + len(":65535")
+
+
 def normalise_host(raw: str) -> tuple[str, int | None] | None:
     """`(host name, port)` of a Host header, lower-case and without a trailing dot; None when it can't name a host."""
+    return _normalised(raw) if len(raw) <= LONGEST_HOST_HEADER else None
+
+
+@lru_cache(maxsize=4096)
+def _normalised(raw: str) -> tuple[str, int | None] | None:
     match = HOST_HEADER.match(raw)
     if match is None:
         return None
@@ -124,7 +132,20 @@ host_map = HostMap()
 
 def for_request(entry: HostEntry, request_id: str) -> ShopContext | None:
     """The entry's shop as this request's context."""
-    return replace(entry.shop, request_id=request_id) if entry.shop else None
+    shop = entry.shop
+    if shop is None:
+        return None
+    # `replace` would ask the class for its fields each time.
+    return ShopContext(
+        shop_id=shop.shop_id,
+        name=shop.name,
+        open_for_business=shop.open_for_business,
+        policy=shop.policy,
+        request_id=request_id,
+        environment=shop.environment,
+        host=shop.host,
+        canonical_host=shop.canonical_host,
+    )
 
 
 def canonical_host_of(shop_id: str) -> str:
@@ -147,9 +168,14 @@ def public_origin(hostname: str) -> str:
     return f"{settings.PUBLIC_SCHEME}://{hostname}{port}"
 
 
+def mode_at(entry: HostEntry, now: datetime) -> str:
+    """The entry's mode with its expiry date applied."""
+    return Host.Mode.EXPIRED if entry.expires_at is not None and entry.expires_at <= now else entry.mode
+
+
 def host_facts(entry: HostEntry, now: datetime) -> HostFacts:
     """The entry as the redirect decision sees it at `now`."""
-    mode = Host.Mode.EXPIRED if entry.expires_at is not None and entry.expires_at <= now else entry.mode
+    mode = mode_at(entry, now)
     if entry.shop is None:
         return HostFacts(entry.hostname, entry.kind, mode)
     return HostFacts(

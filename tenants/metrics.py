@@ -7,6 +7,7 @@ the database are collectors: asked at scrape time they are right with any number
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Protocol
 
 import structlog
@@ -30,6 +31,20 @@ FRONT_DOOR_TOKEN_REFUSED = Counter(
     "Requests whose front-door token was not valid; answered as without one.",
     ["shop_id"],
 )
+
+
+@lru_cache(maxsize=8192)
+def _of_request(shop_id: str, family: str, status: int) -> tuple[Counter, Histogram]:
+    """Looking a child up by its labels costs more than counting in it."""
+    return HTTP_REQUESTS.labels(shop_id, family, str(status)), HTTP_SECONDS.labels(shop_id, family)
+
+
+def count_request(*, shop_id: str, family: str, status: int, seconds: float) -> None:
+    """`shop_id` is NO_SHOP for a request without one; `family` one of the allowlist's."""
+    requests, times = _of_request(shop_id, family, status)
+    requests.inc()
+    times.observe(seconds)
+
 
 database_registry = CollectorRegistry(auto_describe=False)
 """What /metrics asks besides the process's own registry."""

@@ -14,8 +14,17 @@ from django.utils.module_loading import import_string
 
 from tenants.errors import HoldfastError, NotFound, ShopExpired
 from tenants.host_rows import HostEntry
-from tenants.hosts import host_facts, public_origin
-from tenants.redirects import Decision, HostFacts, Outcome, RequestFacts, decide, escape_target, locale_of
+from tenants.hosts import host_facts, mode_at, public_origin
+from tenants.redirects import (
+    Decision,
+    HostFacts,
+    Outcome,
+    RequestFacts,
+    decide,
+    escape_target,
+    locale_of,
+    surely_served,
+)
 
 
 class Redirecting:
@@ -29,7 +38,10 @@ class Redirecting:
         entry: HostEntry | None = getattr(request, "host_entry", None)
         if entry is None:
             return self.get_response(request)  # a probe, which names no host
-        asked, host = request_facts(request), host_facts(entry, timezone.now())
+        now, query = timezone.now(), request.META.get("QUERY_STRING", "")
+        if surely_served(request.path_info, query, role=entry.kind, mode=mode_at(entry, now)):
+            return self.get_response(request)
+        asked, host = request_facts(request), host_facts(entry, now)
         decision = decide(asked, host)
         match decision.outcome:
             case Outcome.SERVE:

@@ -13,4 +13,7 @@ _SECRET: Final = re.compile(r"(?<![A-Za-z0-9])(?:(?:sk|rk|ek)_(?:live|test)_\w+|
 
 def without_secrets(text: str) -> str:
     """`text` with every key and signing secret of Stripe's hidden."""
-    return _SECRET.sub(HIDDEN, text) if "_" in text else text
+    # Nearly no text has one, and finding a word is ten times faster than trying a pattern at every letter.
+    if "_live_" in text or "_test_" in text or "whsec_" in text:
+        return _SECRET.sub(HIDDEN, text)
+    return text

@@ -2,3 +2,6 @@
 
 PATH = "/api/cart"
 """An address that the front door's allowlist knows; under the benchmark an empty view answers there."""
+
+CPU_SECONDS = "X-Cpu-Seconds"
+"""As a case: asks the benchmark's server what CPU time it has used. As a header: its answer."""

@@ -14,7 +14,9 @@ from pathlib import Path
 class Row:
     """One measured case. Ratios are of `per_second` within the same run, None where there is nothing to compare with.
 
-    Times in milliseconds; `lines` and `hot` describe carts, where the case has one.
+    Times in milliseconds; `lines` and `hot` describe carts, where the case has one. `cpu_ms` is the server's CPU time
+    per request, `cpu_ratio_to_floor` the floor's as a share of it: for people, beside the rest, because they hold still
+    where the machine doesn't.
     """
 
     case: str
@@ -27,6 +29,8 @@ class Row:
     hot: bool = False
     ratio_to_floor: float | None = None
     ratio_to_classic: float | None = None
+    cpu_ms: float | None = None
+    cpu_ratio_to_floor: float | None = None
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -67,11 +71,18 @@ def write_json(path: Path, name: str, rows: Sequence[Row]) -> None:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as text, one line each."""
-    lines = [f"{'case':<14}{'callers':>8}{'per second':>12}{'of floor':>10}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}"]
+    lines = [
+        f"{'case':<14}{'callers':>8}{'per second':>12}{'of floor':>10}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}"
+        f"{'cpu ms':>9}{'of floor':>10}"
+    ]
     for row in rows:
-        ratio = "" if row.ratio_to_floor is None else f"{row.ratio_to_floor:.2f}"
         lines.append(
-            f"{row.case:<14}{row.callers:>8}{row.per_second:>12.0f}{ratio:>10}"
+            f"{row.case:<14}{row.callers:>8}{row.per_second:>12.0f}{_shown(row.ratio_to_floor):>10}"
             f"{row.p50_ms:>9.2f}{row.p95_ms:>9.2f}{row.p99_ms:>9.2f}"
+            f"{_shown(row.cpu_ms, 3):>9}{_shown(row.cpu_ratio_to_floor):>10}"
         )
     return "\n".join(lines)
+
+
+def _shown(value: float | None, places: int = 2) -> str:
+    return "" if value is None else f"{value:.{places}f}"

@@ -6,18 +6,22 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from django.utils.encoding import iri_to_uri
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenants.models import Host
 from tenants.preview import Hop, follow, split_url
 from tenants.redirects import (
     LONGEST_TARGET,
+    SHOP_API,
     Decision,
     HostFacts,
     Outcome,
     RequestFacts,
     decide,
     escape_target,
+    surely_served,
 )
 
 CANON = "https://acme.example"
@@ -279,3 +283,39 @@ def test_a_location_is_a_safe_header_on_this_shop_whatever_is_sent(target: str, 
             assert decision.location.startswith((f"{CANON}/", "/en/", "/de-AT/"))
             assert decision.location.isascii() and decision.location.isprintable() and " " not in decision.location
             assert decision.location.endswith(sent) or sent.startswith(("/en", "/de-AT"))
+
+
+HOSTS = st.builds(
+    HostFacts,
+    hostname=st.sampled_from(["acme.example", "alias.example"]),
+    role=st.sampled_from(Host.Role.values),
+    mode=st.sampled_from(Host.Mode.values),
+    canonical=st.sampled_from(["", CANON]),
+    locales=st.just(("en",)),
+)
+SENT = st.sampled_from([*SHOP_API, "/api", "/api/", "/api/nowhere", "/api/inventory/holds/1", "/", "/admin/", "/en/"])
+
+
+QUERIES = st.builds(
+    lambda text, times: text * times, st.text(st.characters(max_codepoint=255), max_size=8), st.integers(0, 700)
+)
+
+
+@given(on=HOSTS, path=SENT, query=QUERIES, method=st.sampled_from(["GET", "HEAD", "POST", "DELETE"]))
+def test_what_is_surely_served_is_what_the_decision_serves(on: HostFacts, path: str, query: str, method: str):
+    """However the address was spelled: percent-encoded whole, or as Django puts it together."""
+    if not surely_served(path, query, role=on.role, mode=on.mode):
+        return
+    spellings = [f"{path}?{query}", f"{path}?{iri_to_uri(query)}", "/" + "".join(f"%{ord(c):02x}" for c in path[1:])]
+    for target in spellings:
+        assert decide(RequestFacts(method, escape_target(target)), on).outcome is Outcome.SERVE
+
+
+def test_the_api_of_an_open_shop_is_surely_served_and_nothing_else_is():
+    assert surely_served("/api/cart", "x=1", role="canonical", mode="active")
+    assert surely_served("/api/cart", "", role="alias", mode="active")
+    assert not surely_served("/api/cart", "x" * LONGEST_TARGET, role="canonical", mode="active")
+    assert not surely_served("/api/cart", "", role="redirect_only", mode="active")
+    assert not surely_served("/api/cart", "", role="platform", mode="active")
+    assert not surely_served("/api/cart", "", role="canonical", mode="expired")
+    assert not surely_served("/en/", "", role="canonical", mode="active")
