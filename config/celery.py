@@ -20,6 +20,7 @@ app.autodiscover_tasks()
 
 app.conf.beat_schedule = {
     "reap-holds": {"task": "inventory.reap_holds", "schedule": 60.0},
+    "watch-stock": {"task": "inventory.watch_stock", "schedule": 60.0},
     "resolve-attempts": {"task": "checkout.resolve_attempts", "schedule": 10.0},
     "sweep-events": {"task": "webhooks.sweep_events", "schedule": 10.0},
     "verify-stock": {"task": "inventory.verify_stock", "schedule": crontab(hour="3", minute="10")},

@@ -74,6 +74,14 @@ def _everywhere() -> Iterator[CheckMessage]:
             "CHECKOUT_REPRICE_DRIFT_ABS or CHECKOUT_REPRICE_DRIFT_PCT is out of range.",
             "ABS is an amount in the major unit, PCT a share from 0 to 1: 0.01 is one per cent.",
         )
+    if settings.STOCK_ALERT_RECIPIENT and not settings.EMAIL_URL:
+        yield _error(
+            "E020",
+            "STOCK_ALERT_RECIPIENT is set and EMAIL_URL isn't: nothing could be mailed to it.",
+            "Name the mail server, smtp+tls://user:password@host:587, or unset the recipient.",
+        )
+    if any("@" not in recipient for recipient in settings.STOCK_ALERT_RECIPIENT):
+        yield _error("E021", "STOCK_ALERT_RECIPIENT holds what is no e-mail address.", "Separate addresses by commas.")
     if not all(map(_is_fernet_key, settings.CREDENTIAL_KEYS)):
         yield _error("E017", "CREDENTIAL_KEYS holds a text that is no key.", NEW_CREDENTIAL_KEY)
 

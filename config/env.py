@@ -44,3 +44,18 @@ def names(name: str) -> tuple[str, ...]:
     """Comma-separated list without empty members."""
     raw: str = env.str(name, default="")
     return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+def mail_settings(url: str) -> dict[str, object]:
+    """Django's EMAIL_… settings of `smtp://`, `smtp+tls://` or `smtp+ssl://user:password@host:port`, or of
+    `consolemail://`, which prints. Raises ImproperlyConfigured for anything else.
+    """
+    try:
+        found: dict[str, object] = environ.Env.email_url_config(url)
+    except (KeyError, ValueError, ImproperlyConfigured):
+        found = {}
+    scheme = url.partition("://")[0]
+    sends = scheme in {"smtp", "smtp+tls", "smtp+ssl"} and bool(found.get("EMAIL_HOST"))
+    if not sends and scheme != "consolemail":
+        raise ImproperlyConfigured("EMAIL_URL: expected smtp+tls://user:password@host:587, or consolemail:// to print.")
+    return {name: value for name, value in found.items() if name.isupper() and name != "EMAIL_FILE_PATH"}

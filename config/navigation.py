@@ -27,6 +27,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("inventory.stockrow", "inventory_2"),
             ("inventory.hold", "hourglass_top"),
+            ("inventory.stockalert", "notifications"),
             ("inventory.stockmovement", "swap_vert"),
             ("inventory.inventoryrun", "fact_check"),
         ),

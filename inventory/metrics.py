@@ -24,6 +24,10 @@ BUSY: Final = Counter("inventory_busy", "Requests that gave up waiting for a loc
 BUSY_RETRIED: Final = Counter(
     "inventory_busy_retry_success", "Placements that succeeded after the stock had been busy for the caller.", _SHOP
 )
+ALERTS_RAISED: Final = Counter("inventory_low_stock_alert", "Low-stock alerts raised.", _SHOP)
+ALERTS_GIVEN_UP: Final = Counter(
+    "inventory_alert_given_up", "Alerts that could not be told after the last try.", (*_SHOP, "channel")
+)
 LOCK_WAIT: Final = Histogram(
     "inventory_lock_wait_seconds",
     "Time a placement queued for its stock rows.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from inventory import reaper, verify
+from inventory import alert_delivery, alerts, reaper, verify
 from tenants.task_roles import SystemTask
 
 
@@ -19,3 +19,18 @@ def reap_holds() -> None:
 def verify_stock() -> None:
     """Every night."""
     verify.prove_stock()
+
+
+@shared_task(base=SystemTask, name="inventory.watch_stock")
+def watch_stock() -> None:
+    """Every minute: raises alerts, and hands out every delivery that is due, retries and abandoned ones included."""
+    now = timezone.now()
+    alerts.watch_stock(now=now)
+    for delivery_id in alert_delivery.due_deliveries(now=now):
+        deliver_alert.delay(delivery_id=delivery_id)
+
+
+@shared_task(base=SystemTask, name="inventory.deliver_alert")
+def deliver_alert(*, delivery_id: int) -> None:
+    """One at a time, so that a receiver who is slow keeps nobody else waiting."""
+    alert_delivery.deliver_alert(delivery_id=delivery_id, now=timezone.now())

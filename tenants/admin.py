@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from tenants import access_desk  # noqa: F401  Django looks for pages in this module alone
+from tenants.alert_webhooks import LONGEST_URL, SHORTEST_SECRET, describe_alert_webhook, set_alert_webhook
 from tenants.backoffice import (
     ChoicesDropdownFilter,
     GroupAdmin,
+    Mandate,
     RangeDateTimeFilter,
     ReadOnlyAdmin,
+    ReasonAction,
     ReasonedEditsAdmin,
+    ReasonForm,
     RelatedDropdownFilter,
     StackedInline,
     UserAdmin,
     badge,
     shop_time,
+    widgets,
 )
 from tenants.desk_scope import scope_of
 from tenants.host_desk import HostAdmin
@@ -35,6 +41,33 @@ admin.site.register(Group, GroupAdmin)
 admin.site.register(Host, HostAdmin)
 
 
+class AlertWebhookForm(ReasonForm):
+    url = forms.CharField(
+        label="Address",
+        max_length=LONGEST_URL,
+        required=False,
+        widget=widgets.UnfoldAdminTextInputWidget(),
+        help_text="https://…; empty: nothing is posted any more.",
+    )
+    secret = forms.CharField(
+        label="Secret",
+        max_length=200,
+        required=False,
+        widget=widgets.UnfoldAdminTextInputWidget(attrs={"type": "password", "autocomplete": "off"}),
+        help_text=f"At least {SHORTEST_SECRET} characters; the receiver checks signatures with it. Empty: unchanged.",
+    )
+
+
+def set_alerts(shop: Shop, mandate: Mandate) -> str:
+    return set_alert_webhook(
+        shop_id=shop.pk,
+        url=mandate.fields["url"].strip(),
+        secret=mandate.fields["secret"],
+        reason=mandate.reason,
+        acting=mandate.acting,
+    )
+
+
 class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
     model = ShopSettings
     can_delete = False
@@ -45,7 +78,8 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
         ("Storefront", {"fields": ("kind", "currency", "default_locale", "locales", "time_zone", "checkout_ui")}),
         ("Inventory", {"fields": ("inventory_mode", "hold_ttl_seconds", "requires_central_inventory")}),
         ("Prices", {"fields": ("reprice_policy", "reprice_drift_abs", "reprice_drift_pct")}),
-        ("Payments", {"fields": ("shortage_policy", "alert_recipients")}),
+        ("Payments", {"fields": ("shortage_policy",)}),
+        ("Alerts", {"fields": ("alert_recipients",)}),
     )
 
 
@@ -60,6 +94,17 @@ class ShopAdmin(ReasonedEditsAdmin[Shop]):
     fields = ("id", "name", "status")
     inlines = (ShopSettingsInline, MembershipInline)
     empty_text = "No shop yet. Add one, then a host that leads to it."
+    reason_actions = (
+        ReasonAction(
+            name="alert_webhook",
+            label="Set alert webhook",
+            plan=lambda shop: describe_alert_webhook(shop_id=shop.pk),
+            verb=set_alerts,
+            permission="tenants.change_shopsettings",
+            form=AlertWebhookForm,
+            help="Low-stock alerts are posted there as well as mailed, each signed. The secret is never shown again.",
+        ),
+    )
 
     def audited_shop_id(self, row: Shop) -> str | None:
         return row.pk

@@ -99,12 +99,19 @@ def _origins() -> list[tuple[str, int]]:
     return [(settings.PUBLIC_SCHEME, settings.PUBLIC_PORT)]
 
 
-def _connect(hostname: str, port: int) -> socket.socket:
-    """A connection to an address that was judged; one private address among several spoils them all."""
+def judged_addresses(hostname: str) -> list[str]:
+    """Addresses that may be connected to on somebody else's word; one private one among several spoils them all.
+
+    Whoever connects does so to these and not to the name again, which may lead elsewhere by then. Raises ProbeFailed.
+    """
     found = addresses_of(hostname)
     if not settings.PROBE_PRIVATE_ADDRESSES and not all(is_public(address) for address in found):
         raise ProbeFailed("The name leads to a private address, which is not looked at.")
-    for address in found[:MOST_ADDRESSES]:
+    return found[:MOST_ADDRESSES]
+
+
+def _connect(hostname: str, port: int) -> socket.socket:
+    for address in judged_addresses(hostname):
         try:
             return socket.create_connection((address, port), timeout=SECONDS)
         except OSError:

@@ -9,10 +9,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from tenants.models import ShopCredential, WebhookSecret
+from tenants.models import AlertWebhook, ShopCredential, WebhookSecret
 from tenants.sealing import SealError, known_keys, seal, unseal
 
-MODELS: tuple[type[ShopCredential] | type[WebhookSecret], ...] = (ShopCredential, WebhookSecret)
+Keeper = ShopCredential | WebhookSecret | AlertWebhook
+MODELS: tuple[type[Keeper], ...] = (ShopCredential, WebhookSecret, AlertWebhook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,11 @@ def reseal_all(
     due = sum(stale(model).count() for model in MODELS)
     done, failed = 0, list[str]()
     for model in MODELS:
-        last = 0
+        last: int | str | None = None
         while True:
             with transaction.atomic():
-                rows = list(stale(model).filter(pk__gt=last).order_by("pk").select_for_update()[:batch])
+                left = stale(model) if last is None else stale(model).filter(pk__gt=last)
+                rows = list(left.order_by("pk").select_for_update()[:batch])
                 for row in rows:
                     try:
                         _reseal(row, dry_run)
@@ -52,7 +54,7 @@ def reseal_all(
     return Rotation(due, done, tuple(failed))
 
 
-def stale(model: type[ShopCredential] | type[WebhookSecret]) -> QuerySet[Any]:
+def stale(model: type[Keeper]) -> QuerySet[Any]:
     """Rows that another key than the newest sealed."""
     return model._default_manager.exclude(sealed="").exclude(sealed_by=known_keys()[0])
 
@@ -64,7 +66,7 @@ def lost_seals() -> int:
     )
 
 
-def _reseal(row: ShopCredential | WebhookSecret, dry_run: bool) -> None:
+def _reseal(row: Keeper, dry_run: bool) -> None:
     sealed = seal(unseal(row.sealed, about=row.about), about=row.about)
     if not dry_run:
         row.sealed, row.sealed_by = sealed.text, sealed.by

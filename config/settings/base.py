@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from config import logs
-from config.env import choice, env, flag, integer, names, required
+from config.env import choice, env, flag, integer, mail_settings, names, required
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENT = "production"
@@ -234,6 +234,17 @@ INVENTORY_RELEASE_GUARD = "checkout.release_guard.CheckoutReleaseGuard"
 ENABLE_STRIPE_ERROR_CLASSIFICATION = flag("ENABLE_STRIPE_ERROR_CLASSIFICATION", True)
 WEBHOOK_TENANT_ASSERTION_ENABLED = flag("WEBHOOK_TENANT_ASSERTION_ENABLED", True)
 WEBHOOK_UNRESOLVED_RESPONSE = integer("WEBHOOK_UNRESOLVED_RESPONSE", 503, low=200, high=503)
+
+# ---------------------------------------------------------------- mail and alerts
+# Empty: no mail server, and whatever would be mailed says so to staff.
+EMAIL_URL = env.str("EMAIL_URL", default="").strip()
+if EMAIL_URL:
+    vars().update(mail_settings(EMAIL_URL))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Holdfast <holdfast@localhost>")
+# Seconds for each thing said to a mail server.
+EMAIL_TIMEOUT = 10
+# Who hears of low stock where a shop names nobody.
+STOCK_ALERT_RECIPIENT = names("STOCK_ALERT_RECIPIENT")
 
 # ---------------------------------------------------------------- front door
 # tenants may not import config: the front door finds the table of problems by name, and fails at boot if it can't.

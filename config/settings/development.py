@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.env import integer
+from config.env import env, integer, mail_settings
 from config.settings.base import *  # noqa: F403
 
 ENVIRONMENT = "development"
@@ -12,6 +12,9 @@ PUBLIC_PORT = integer("HOLDFAST_PORT", 8000, low=1, high=65535)
 PLATFORM_HOSTS = ("localhost", "127.0.0.1", *PLATFORM_HOSTS)  # noqa: F405
 SERVE_UNVERIFIED_HOSTS = True
 PROBE_PRIVATE_ADDRESSES = True
+# Mails are printed by the worker.
+EMAIL_URL = env.str("EMAIL_URL", default="consolemail://")
+vars().update(mail_settings(EMAIL_URL))
 # Over plain HTTP a browser would never send a Secure cookie back.
 SESSION_COOKIE_SECURE = False
 CSRF_COOKIE_SECURE = False

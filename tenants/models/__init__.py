@@ -1,3 +1,4 @@
+from tenants.models.alert_webhook import AlertWebhook
 from tenants.models.audit import AuditEntry
 from tenants.models.credential import ShopCredential, ShopPayments, WebhookSecret
 from tenants.models.host import Host
@@ -7,6 +8,7 @@ from tenants.models.shop import Shop, ShopSettings
 from tenants.models.token import FrontDoorToken
 
 __all__ = [
+    "AlertWebhook",
     "AuditEntry",
     "FrontDoorToken",
     "Host",

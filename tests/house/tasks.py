@@ -12,6 +12,8 @@ OWN_MODULE = "tenants/task_roles.py"
 PLATFORM_TASKS = {
     "inventory.reap_holds": "Overdue holds of every shop, in turns; each batch is one shop's transaction.",
     "inventory.verify_stock": "Proves every stock row of the platform, and repairs nothing.",
+    "inventory.watch_stock": "Low stock of every shop and pool, in turns; each batch is one owner's transaction.",
+    "inventory.deliver_alert": "One alert by its key: a pool's is no one shop's. It acts for the row's own owner.",
     "checkout.resolve_attempts": "Unfinished attempts of every shop; each is resolved under its own shop.",
     "webhooks.sweep_events": "Events that are due, some of them before their shop is known.",
 }

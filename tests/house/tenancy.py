@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
-    "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold", "HoldItem", "Host", "JournalEntry",
+    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold",
+    "HoldItem", "Host", "JournalEntry",
     "JournalLine", "Membership", "Order", "OrderLine", "Product", "ProductText", "ShopCredential", "ShopSettings",
-    "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant", "WebhookSecret",
+    "StockAlert", "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject",
+    "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
@@ -28,6 +30,8 @@ ALLOWED = {
     "tenants/webhook_secrets.py": "A signature is checked before anybody knows whose event it is; rows by their key.",
     "tenants/ownership.py:owner_of": "Answers whose a Stripe object is.",
     "inventory/stock.py:create_stock_row_within": "The key of a shop's stock owner is the shop's id.",
+    "inventory/alerts.py:_owners": "Finds whose stock to look at; each is looked at alone.",
+    "inventory/alert_delivery.py": "Finds deliveries that are due, and claims one by its key; it acts for its owner.",
     "commerce/admin/catalog.py:key": "A condition on a list that is narrowed already.",
     "commerce/admin/journal.py:key": "A condition on a list that is narrowed already.",
     "config/bench/front_door.py:_shop": "A measurement's own host, made and removed by its name.",

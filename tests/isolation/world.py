@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from commerce.cart.cookie import COOKIE_NAME
 from inventory.holds import Line, place_hold
-from inventory.models import InventoryRun
+from inventory.models import AlertDelivery, InventoryRun, StockAlert
 from tenants.audit import Actor, record_audit
-from tenants.models import Host, Membership, ShopCredential, StripeObject, WebhookSecret
+from tenants.models import AlertWebhook, Host, Membership, ShopCredential, StripeObject, WebhookSecret
 from tenants.scoping import path_to_shop
 from tenants.staff import SEE_EVERY_SHOP
 from tenants.tokens import issue_front_door_token
@@ -190,6 +190,17 @@ def finish(side: Side, standin: StandIn) -> None:
     WebhookSecret.objects.create(
         scope="shop", shop=side.trade.shop, livemode=False, account=f"acct_of_{side.shop_id}", last_four="abcd",
         active_from=timezone.now(), active_until=timezone.now(), added_by=side.staff.username,
+    )  # fmt: skip
+    AlertWebhook.objects.create(
+        shop=side.trade.shop, url=f"https://hooks.{side.shop_id}.example/", sealed=f"sealed-alerts-of-{side.shop_id}",
+        sealed_by="test", last_four="abcd",
+    )  # fmt: skip
+    alert = StockAlert.objects.create(
+        owner_id=side.shop_id, stock_row=side.trade.stock, on_hand=1, held=1, threshold=1, raised_at=timezone.now()
+    )
+    AlertDelivery.objects.create(
+        owner_id=side.shop_id, alert=alert, channel="webhook", state="failed", next_attempt_at=timezone.now(),
+        last_error=f"Nothing answers at {side.shop_id}.",
     )  # fmt: skip
     StripeObject.objects.create(
         livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",

@@ -56,6 +56,7 @@ class Authority:
 
     acts: Sequence[Act]
     asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     def __enter__(self) -> Authority:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -82,6 +83,7 @@ class Authority:
             head, _, body = _read(link)
             line, *fields = head.decode().split("\r\n")
             headers = {name.lower(): value for name, _, value in (f.partition(": ") for f in fields)}
+            self.bodies.append(body)
             self.asked.append((line.rpartition(" ")[0], headers, json.loads(body) if body else None))
             try:
                 self.acts[min(len(self.asked), len(self.acts)) - 1](link)
