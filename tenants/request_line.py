@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -18,6 +19,8 @@ from tenants.secrecy import without_secrets
 
 LOGGER: Final = logging.getLogger("holdfast.request")
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+# A record looks for its file, thread, task and process each time it is made, and no line names them.
+BLANK: Final = vars(logging.LogRecord(LOGGER.name, logging.NOTSET, "", 0, None, (), None))
 _encode: Final = msgspec.json.Encoder().encode
 _now: Final = partial(datetime.now, UTC)
 
@@ -54,4 +57,6 @@ def write(line: RequestLine) -> None:
     """Writes `line` where its level is wanted."""
     level = LEVELS[line.level]
     if LOGGER.isEnabledFor(level):
-        LOGGER.handle(logging.LogRecord(LOGGER.name, level, "", 0, line, (), None))
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        vars(record).update(BLANK, msg=line, levelno=level, levelname=line.level.upper(), created=time.time())
+        LOGGER.handle(record)
