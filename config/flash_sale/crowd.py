@@ -105,12 +105,14 @@ def run(sale: Sale, plans: Sequence[Habit], tell: Callable[[str], None], *, seed
 
 
 def _live(sale: Sale, habit: Habit, number: int, dice: random.Random, start: threading.Event, tally: Tally) -> None:
-    visitor = Visitor(sale.port, sale.host, address_of(number))
+    visitor = Visitor(sale.port, sale.host, address_of(number), sale.until)
     start.wait()
     try:
         outcome = _buy(sale, habit, visitor, dice, tally)
     except LeftOver as left:
         outcome = left.outcome
+    except TimeoutError:
+        outcome = "out of time"
     except (OSError, http.client.HTTPException) as error:
         outcome = f"lost the connection ({type(error).__name__})"
     with tally.lock:
@@ -150,7 +152,7 @@ def _check_out(sale: Sale, visitor: Visitor, dice: random.Random, tally: Tally) 
 
 def _pay(sale: Sale, visitor: Visitor, session: str, tally: Tally) -> str:
     """Through the stand-in's control surface, as its hosted page would; then the thank-you page's polling."""
-    page = Visitor(sale.standin_port, "127.0.0.1", visitor.address)
+    page = Visitor(sale.standin_port, "127.0.0.1", visitor.address, sale.until)
     body = {"card": CARD, "email": "buyer@example.com", "name": "Kim"}
     began = time.monotonic()
     answer = page.call("POST", f"/_control/sessions/{session}/pay", body)
@@ -173,7 +175,7 @@ def _expect(answer: Answer, status: int, step: str) -> None:
 
 def _pause(sale: Sale, seconds: float) -> None:
     if time.monotonic() + seconds > sale.until:
-        raise LeftOver("went home, out of time")
+        raise LeftOver("out of time")
     time.sleep(seconds)
 
 

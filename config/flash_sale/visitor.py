@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,22 +39,26 @@ class Answer:
 
 @dataclass(slots=True)
 class Visitor:
-    """Speaks to 127.0.0.1 and says which host and client address it stands for."""
+    """Speaks to 127.0.0.1 and says which host and client address it stands for, until a monotonic moment."""
 
     port: int
     host: str
     address: str
+    until: float = math.inf
     cookies: dict[str, str] = field(default_factory=dict)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        """Raises OSError or HTTPException when the connection fails."""
+        """Raises OSError or HTTPException when the connection fails, TimeoutError when the time is up."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
         headers = {"Host": f"{self.host}:{self.port}", "X-Forwarded-For": self.address}
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if body is not None:
             headers["Content-Type"] = "application/json"
         began = time.perf_counter()
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=ANSWER_SECONDS)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=min(ANSWER_SECONDS, left))
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
