@@ -74,6 +74,21 @@ def test_drift_is_found_and_left_alone(tamper, held, on_hand):
     assert not verify_stock(owner_id=row.owner_id).clean
 
 
+def test_a_report_is_cut_and_its_counts_are_not():
+    owner = StockRowFactory(on_hand=0).owner
+    StockRow.objects.bulk_create(StockRow(owner=owner, sku="X", variant_key=f"X{n:05}", on_hand=1) for n in range(1500))
+    proof = verify_stock()
+    assert (proof.rows, proof.drifted, len(proof.drifts)) == (1501, {owner.pk: 1500}, 1000)
+    assert proof.drifts[-1].variant_key == "X00999"
+
+
+def test_a_proof_is_one_statement(django_assert_num_queries):
+    """One statement is one moment: sales go on meanwhile."""
+    busy_shop()
+    with django_assert_num_queries(1):
+        assert verify_stock().clean
+
+
 def test_the_run_is_remembered():
     row = busy_shop()
     assert prove_stock().clean
@@ -95,6 +110,13 @@ def test_the_command(tmp_path, capsys):
     with pytest.raises(CommandError, match="1 of 1 rows differ"):
         call_command("verify_stock", "--json", str(target))
     assert row.variant_key in capsys.readouterr().err
+    with pytest.raises(CommandError, match="nobody has no stock"):
+        call_command("verify_stock", "--shop", "nobody")
+    other, runs = busy_shop(), InventoryRun.objects.count()
+    call_command("verify_stock", "--shop", other.owner_id)
+    with pytest.raises(CommandError, match="1 of 1 rows differ"):
+        call_command("verify_stock", "--shop", row.owner_id)
+    assert InventoryRun.objects.count() == runs, "one shop's proof is no news of the platform"
     report = json.loads(target.read_text())
     assert report["drifts"] == [
         {
