@@ -7,7 +7,7 @@ paid one is committed instead.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,9 +18,10 @@ from django.utils import timezone
 from checkout.closing import close_checkout
 from checkout.models import CheckoutAttempt
 from commerce.gateway.client import at_most
+from commerce.models import Order
 from inventory.errors import HoldInCheckout
 from inventory.models import Hold
-from inventory.release_guard import GuardReport
+from inventory.release_guard import GuardReport, HoldStory
 from tenants.audit import REAPER
 from tenants.context import bind_shop, load_shop
 
@@ -84,6 +85,44 @@ class CheckoutReleaseGuard:
             with at_most(max(left * 0.5, 0.1)):
                 freed += _end(attempt, now) == "given_back"
         return freed
+
+    def tell(self, *, hold_ids: Sequence[UUID]) -> Mapping[UUID, HoldStory]:
+        attempts = CheckoutAttempt.objects.filter(hold_id__in=list(hold_ids)).select_related("order", "cart")
+        return {
+            attempt.hold_id: _story(attempt)
+            for attempt in attempts.defer("stripe_params")
+            if attempt.hold_id is not None
+        }
+
+
+def _story(attempt: CheckoutAttempt) -> HoldStory:
+    # Late: pages of the back office are made once every app is loaded, the guard already at boot.
+    from commerce.admin.stripe_links import dashboard_url, is_live
+
+    session, url = attempt.session_id or "", None
+    if session:
+        url = dashboard_url(session, account=attempt.stripe_account, livemode=is_live(session))
+    return HoldStory(
+        rows=tuple(row for row in (attempt.order, attempt, attempt.cart) if row is not None),
+        session=session,
+        session_url=url,
+        then=_then(attempt),
+        latest=attempt.session_expires_at,
+    )
+
+
+def _then(attempt: CheckoutAttempt) -> str:
+    """What happens to the attempt's active hold when its time is up."""
+    if attempt.order.status == Order.Status.PROCESSING:
+        return "It stays: the payment is on its way, and the units are sold or given back by its outcome."
+    match attempt.state:
+        case State.OPEN:
+            return "Its session is made unpayable at Stripe, then the units go back on sale; if it was paid, they are sold."
+        case State.CLOSING:
+            return "It is being closed: the units go back as soon as Stripe says that nobody can pay any more."
+        case State.CLOSED:
+            return "Its checkout has ended and the hold hasn't: ask Stripe again on the order's page."
+    return "The resolver finds out whether a session was made, and ends both or neither."
 
 
 def _end(attempt: CheckoutAttempt, now: datetime) -> str:

@@ -4,7 +4,7 @@ names the class that answers. Every give-back passes here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Model
 from django.utils.module_loading import import_string
 
 
@@ -33,6 +34,20 @@ class GuardReport:
             kept=self.kept + other.kept,
             failed=self.failed + other.failed,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HoldStory:
+    """What stands behind a hold, for staff. `rows` are others' rows with pages of their own (order, checkout, cart),
+    `session` the payment provider's id and `session_url` its page there, `then` what happens when the hold's time is
+    up, in a sentence, and `latest` the moment that it can't be extended beyond.
+    """
+
+    rows: tuple[Model, ...]
+    session: str
+    session_url: str | None
+    then: str
+    latest: datetime | None
 
 
 @runtime_checkable
@@ -58,6 +73,11 @@ class ReleaseGuard(Protocol):
     def free_overdue(self, *, shop_id: str, hold_ids: Sequence[UUID], within_seconds: float) -> int:
         """Tries to give back these overdue holds within the time, because a customer waits for their units. Answers how
         many were given back. Called outside any transaction.
+        """
+
+    def tell(self, *, hold_ids: Sequence[UUID]) -> Mapping[UUID, HoldStory]:
+        """What stands behind these active holds, for those that have something behind them; of any shop. Rows are the
+        shop's of their hold. Asks nothing over the network, and the database once at most.
         """
 
 

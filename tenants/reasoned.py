@@ -79,6 +79,8 @@ class ReasonAction(Generic[M]):
     help: str = ""
     danger: bool = False
     form: type[forms.Form] | None = None
+    in_the_way: Callable[[HoldfastError], Sequence[tuple[Model, str]]] | None = None
+    """Rows that a refusal is about, each with a text: they are linked to beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Line:
     url: str | None
     text: str
     tone: str
+    links: Sequence[tuple[str, str]] = ()
+    """`(address, text)` of the rows that a refusal is about."""
 
 
 class Desk(Protocol):
@@ -183,7 +187,9 @@ def _carry_out(desk: Desk, action: ReasonAction[Any], request: HttpRequest, pk: 
     try:
         return Line(label, url, action.verb(row, mandate), "good")
     except HoldfastError as error:
-        return Line(label, url, error.detail, "warn")
+        found = action.in_the_way(error) if action.in_the_way else ()
+        links = [(address, text) for other, text in found if (address := change_url(other)) is not None]
+        return Line(label, url, error.detail, "warn", links)
     except Exception:
         log.exception("staff_action_failed", action=action.name, object=str(pk))
         request_id = getattr(request, "request_id", "")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
-from inventory.models import InventoryRun, StockMovement
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from inventory.models import Hold, InventoryRun, StockMovement, StockRow
 from tenants.backoffice import (
     ChoicesDropdownFilter,
     RangeDateTimeFilter,
@@ -14,6 +18,10 @@ from tenants.backoffice import (
     link_to,
     shop_time,
 )
+from tenants.panels import panel, table
+
+LISTED = 200
+"""Findings on a run's page; the command and its JSON have a thousand, the counts are of all."""
 
 
 @admin.register(StockMovement)
@@ -50,6 +58,17 @@ class InventoryRunAdmin(ReadOnlyAdmin[InventoryRun]):
     sortable_by = ()
     empty_text = "No run yet. The reaper runs every minute, the stock proof every night."
 
+    def get_fieldsets(self, request: HttpRequest, obj: InventoryRun | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        run = obj
+        found = findings(run)
+        told = [panel("What it found", lambda: found)] if found else []
+        return [(None, {"fields": ("kind", "health", "when", "took", "summary")}), *told]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: InventoryRun | None = None) -> Any:
+        return ("kind", "health", "when", "took", "summary")
+
     @admin.display(description="Finished")
     def when(self, run: InventoryRun) -> str:
         return shop_time(run.finished_at)
@@ -67,4 +86,37 @@ class InventoryRunAdmin(ReadOnlyAdmin[InventoryRun]):
         report = run.report
         if run.kind == InventoryRun.Kind.VERIFY:
             return f"{sum(report['drifted'].values())} of {report['rows']} rows differ"
-        return f"{report['expired']} of {report['found']} overdue holds given back, {len(report['failed'])} failed"
+        text = f"{report['expired']} of {report['found']} overdue holds given back, {len(report['failed'])} failed"
+        if (checkout := report.get("checkout")) is None:
+            return f"{text}; checkouts could not be looked at"
+        if not any(checkout.values()):
+            return text
+        return (
+            f"{text}; of {checkout['found']} checkouts {checkout['expired']} given back, {checkout['committed']} sold, "
+            f"{checkout['kept']} kept, {checkout['failed']} failed"
+        )
+
+
+def findings(run: InventoryRun) -> SafeString | None:
+    """The rows that drifted, or the holds that could not be given back, each with a link; None when there are none."""
+    report = run.report
+    if run.kind == InventoryRun.Kind.VERIFY:
+        drifts = report.get("drifts", [])[:LISTED]
+        rows: list[tuple[object, ...]] = [
+            (
+                link_to(StockRow(pk=drift["stockRowId"]), drift["variantKey"]),
+                drift["owner"],
+                drift["held"]["row"],
+                drift["held"]["holdItems"],
+                drift["onHand"]["row"],
+                drift["onHand"]["movements"],
+            )
+            for drift in drifts
+        ]
+        head = ("Row", "Of", "Held", "by hold items", "On hand", "by movements")
+        return table(head, rows, right={2, 3, 4, 5}) if rows else None
+    failed = [
+        (link_to(Hold(pk=failure["holdId"])), failure["shopId"], failure["error"])
+        for failure in report.get("failed", [])[:LISTED]
+    ]
+    return table(("Hold", "Shop", "Why it stays"), failed) if failed else None

@@ -6,11 +6,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html_join
 
+from inventory.admin.standing import behind, session, stories_of, then
 from inventory.errors import HoldInCheckout
 from inventory.holds import MAX_TTL_SECONDS, MIN_TTL_SECONDS, HoldState, commit_hold, extend_hold, release_hold
 from inventory.models import Hold, HoldItem
@@ -27,11 +27,11 @@ from tenants.backoffice import (
     badge,
     duration,
     link_to,
-    shop_time,
     time_left,
     widgets,
 )
 from tenants.display import EMPTY, Tone
+from tenants.panels import User, mono, pairs, panel, shop_moment
 
 HOLD_TONES: dict[str, Tone] = {"active": "info", "committed": "good", "released": "plain", "expired": "warn"}
 
@@ -68,7 +68,12 @@ def _commit_plan(hold: Hold) -> str | Refused:
 def _extend_plan(hold: Hold) -> str | Refused:
     if hold.status != Hold.Status.ACTIVE:
         return Refused(f"It is {hold.status} already.")
-    return f"Held until {shop_time(hold.expires_at)}; from then on as long from now as you enter."
+    story = stories_of([hold.pk]).get(hold.pk)
+    bound = f", but not beyond {shop_moment(hold.shop, story.latest)}" if story and story.latest else ""
+    return (
+        f"{_units(hold)} stay held for as long from now as you enter{bound}, instead of until "
+        f"{shop_moment(hold.shop, hold.expires_at)}."
+    )
 
 
 def _ended(state: HoldState) -> str:
@@ -91,7 +96,7 @@ def _extend(hold: Hold, mandate: Mandate) -> str:
         acting=mandate.acting,
         reason=mandate.reason,
     )
-    return f"Held until {shop_time(state.expires_at)}."
+    return f"Held until {shop_moment(hold.shop, state.expires_at)}."
 
 
 def _units(hold: Hold) -> str:
@@ -101,8 +106,16 @@ def _units(hold: Hold) -> str:
 
 class HoldItemInline(ReadOnlyInline[HoldItem, Hold]):
     model = HoldItem
-    fields = readonly_fields = ("stock_row", "quantity")
+    hide_title = True
+    fields = readonly_fields = ("quantity", "row")
     ordering = ("pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[HoldItem]:
+        return super().get_queryset(request).select_related("stock_row")
+
+    @admin.display(description="Of")
+    def row(self, item: HoldItem) -> str:
+        return link_to(item.stock_row)
 
 
 class OverdueFilter(admin.SimpleListFilter):
@@ -133,16 +146,7 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     # Ids are UUIDs of version 7: in order of creation, and the primary key is the index for it.
     ordering = ("-id",)
     sortable_by = ("id",)
-    fields = (
-        ("id", "shop"),
-        ("state", "held_for", "time_left"),
-        "behind",
-        "idempotency_key",
-        ("created_at", "ttl_seconds", "expires_at"),
-        ("finished_at", "finished_by", "finish_reason"),
-        "request_id",
-    )
-    readonly_fields = ("state", "time_left", "behind")
+    readonly_fields = ("state", "age", "time_left", "created", "ends", "finished", "lives", "shop_name")
     inlines = (HoldItemInline,)
     empty_text = "No hold yet. The first checkout places one."
     reason_actions = (
@@ -175,7 +179,34 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
-        return super().get_queryset(request).prefetch_related("items__stock_row")
+        return super().get_queryset(request).select_related("shop__settings").prefetch_related("items__stock_row")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Hold | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        hold = obj
+        active = ("age", "time_left", "ends", "lives")
+        ended = ("finished", "finished_by", "finish_reason")
+        shown = active if hold.status == Hold.Status.ACTIVE else ended
+        return [
+            (None, {"fields": ("state", "held_for", "shop_name", "created", *shown)}),
+            panel("Behind it", lambda: pairs(self.behind(hold, request.user))),
+        ]
+
+    def behind(self, hold: Hold, reader: User) -> list[tuple[str, object]]:
+        """What the release guard knows of it, and its keys."""
+        story = stories_of([hold.pk]).get(hold.pk)
+        found: list[tuple[str, object]] = [("Belongs to", behind(story, reader))]
+        if story is not None:
+            found.append(("Payment session", session(story)))
+        if hold.status == Hold.Status.ACTIVE:
+            found.append(("When its time is up", then(story)))
+        return [
+            *found,
+            ("Idempotency key", mono(hold.idempotency_key)),
+            ("Request id", mono(hold.request_id)),
+            ("Hold id", mono(hold.pk)),
+        ]
 
     @admin.display(description="State", ordering="status")
     def state(self, hold: Hold) -> str:
@@ -193,12 +224,22 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     def items_held(self, hold: Hold) -> str:
         return _units(hold)
 
-    @admin.display(description="Behind it")
-    def behind(self, hold: Hold) -> str:
-        """Whatever refers to this hold, such as its order: inventory knows none of them by name."""
-        found: list[tuple[str]] = []
-        for relation in Hold._meta.related_objects:
-            row: Model | None = getattr(hold, relation.get_accessor_name() or "", None) if relation.one_to_one else None
-            if row is not None:
-                found.append((link_to(row, f"{row._meta.verbose_name} {row.pk}"),))
-        return format_html_join(", ", "{}", found) or EMPTY
+    @admin.display(description="Shop")
+    def shop_name(self, hold: Hold) -> str:
+        return link_to(hold.shop)
+
+    @admin.display(description="Placed")
+    def created(self, hold: Hold) -> str:
+        return shop_moment(hold.shop, hold.created_at)
+
+    @admin.display(description="Time is up")
+    def ends(self, hold: Hold) -> str:
+        return shop_moment(hold.shop, hold.expires_at)
+
+    @admin.display(description="Asked for")
+    def lives(self, hold: Hold) -> str:
+        return duration(hold.ttl_seconds)
+
+    @admin.display(description="Ended")
+    def finished(self, hold: Hold) -> str:
+        return shop_moment(hold.shop, hold.finished_at)

@@ -9,10 +9,10 @@ from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 
+from inventory.admin.standing import STATES, explain_row, in_words
 from inventory.availability import state_of
+from inventory.errors import StockHeld
 from inventory.models import Hold, StockMovement, StockRow
 from inventory.stock import (
     ADJUSTING,
@@ -20,7 +20,6 @@ from inventory.stock import (
     StockChange,
     adjust_stock,
     create_stock_row_within,
-    holders_of,
     recount_stock,
     set_low_stock_threshold,
 )
@@ -34,20 +33,17 @@ from tenants.backoffice import (
     ReasonForm,
     RelatedDropdownFilter,
     badge,
-    link_to,
     staff_actor,
-    time_left,
     widgets,
 )
-from tenants.display import Tone
+from tenants.errors import HoldfastError
 from tenants.models import Shop
+from tenants.panels import User, panel, shop_moment
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[StockRow]
 else:
     _ModelForm = forms.ModelForm
-
-STATES: dict[str, tuple[str, Tone]] = {"in_stock": ("In stock", "good"), "low": ("Low", "warn"), "out": ("Out", "bad")}
 
 
 class AdjustForm(ReasonForm):
@@ -83,6 +79,14 @@ class ThresholdForm(ReasonForm):
 
 def _stock_plan(row: StockRow) -> str:
     return f"{row.on_hand} on hand, {row.held} of them held: at most {row.available} can be taken away."
+
+
+def _holders(error: HoldfastError) -> list[tuple[Hold, str]]:
+    """Who holds what a refusal would have taken away."""
+    if not isinstance(error, StockHeld):
+        return []
+    now = timezone.now()
+    return [(Hold(pk=holder.hold_id), in_words(holder, now=now)) for holder in error.holders]
 
 
 def _moved(change: StockChange) -> str:
@@ -180,8 +184,20 @@ class StockStateFilter(admin.SimpleListFilter):
 class MovementInline(ReadOnlyInline[StockMovement, StockRow]):
     model = StockMovement
     verbose_name_plural = "history"
-    fields = readonly_fields = ("at", "delta", "on_hand_after", "reason", "reference", "actor", "note")
+    hide_title = True
+    fields = readonly_fields = ("when", "moved", "on_hand_after", "reason", "reference", "actor", "note")
     ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StockMovement]:
+        return super().get_queryset(request).select_related("stock_row__owner__shop__settings")
+
+    @admin.display(description="When")
+    def when(self, movement: StockMovement) -> str:
+        return shop_moment(movement.stock_row.owner.shop, movement.at)
+
+    @admin.display(description="Units")
+    def moved(self, movement: StockMovement) -> str:
+        return f"{movement.delta:+d}"
 
 
 @admin.register(StockRow)
@@ -194,8 +210,8 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
     # The order that the unique key is in; the counters have no index, as it would slow every hold down.
     ordering = ("owner", "variant_key")
     sortable_by = ("variant_key",)
-    fields = ("owner", "sku", "variant_key", "on_hand", "held", "available", "state", "low_stock_threshold", "holders")
-    readonly_fields = ("state", "holders")
+    fields = ("owner", "sku", "variant_key", "low_stock_threshold", "opened")
+    readonly_fields = ("opened",)
     inlines = (MovementInline,)
     empty_text = "No stock yet. Add a row per variant, or import a file."
     reason_actions = (
@@ -206,6 +222,7 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
             verb=_adjust,
             permission="inventory.change_stockrow",
             form=AdjustForm,
+            in_the_way=_holders,
             help="Adds units to each row, or takes them away. Units that are held can't be taken away.",
         ),
         ReasonAction(
@@ -215,6 +232,7 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
             verb=_recount,
             permission="inventory.change_stockrow",
             form=RecountForm,
+            in_the_way=_holders,
             help="Makes the units on hand what was counted. Sales made meanwhile are not undone.",
         ),
         ReasonAction(
@@ -232,6 +250,19 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
 
     def get_form(self, request: HttpRequest, obj: StockRow | None = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **kwargs) if obj else self.narrowed(OpenStockForm, request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StockRow]:
+        return super().get_queryset(request).select_related("owner__shop__settings")
+
+    def get_fieldsets(self, request: HttpRequest, obj: StockRow | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        return [*self.panels(obj, request.user), ("This row", {"fields": self.fields})]
+
+    def panels(self, row: StockRow, reader: User) -> list[tuple[str, dict[str, Any]]]:
+        """What the page says before it names the row's own fields."""
+        title = "Why it is available" if row.available else "Why it is not available"
+        return [panel(title, lambda: explain_row(row, reader))]
 
     def get_fields(self, request: HttpRequest, obj: StockRow | None = None) -> Any:
         opening = ("shop", "sku", "variant", "on_hand", "low_stock_threshold", "reason")
@@ -262,11 +293,6 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
     def state(self, row: StockRow) -> str:
         return badge(*STATES[state_of(available=row.available, threshold=row.low_stock_threshold)])
 
-    @admin.display(description="Who holds what now")
-    def holders(self, row: StockRow) -> str:
-        holders = holders_of(owner_id=row.owner_id, stock_row_id=row.pk)
-        lines = [
-            (holder.quantity, link_to(Hold(pk=holder.hold_id)), holder.held_for, time_left(holder.expires_at))
-            for holder in holders
-        ]
-        return format_html_join(SafeString("<br>"), "{} in {} ({}), ends {}", lines) or "Nobody"
+    @admin.display(description="Opened")
+    def opened(self, row: StockRow) -> str:
+        return shop_moment(row.owner.shop, row.created_at)

@@ -13,6 +13,7 @@ class RecordingGuard:
         self.session_ends = {}
         self.report = GuardReport()
         self.on_free = lambda hold_ids: 0
+        self.stories = {}
 
     def refuse_finish(self, *, shop_id, hold_id, held_for):
         self.asked.append(("finish", shop_id, hold_id, held_for))
@@ -31,3 +32,6 @@ class RecordingGuard:
     def free_overdue(self, *, shop_id, hold_ids, within_seconds):
         self.asked.append(("free", shop_id, tuple(hold_ids), within_seconds))
         return self.on_free(hold_ids)
+
+    def tell(self, *, hold_ids):
+        return {hold_id: story for hold_id, story in self.stories.items() if hold_id in set(hold_ids)}

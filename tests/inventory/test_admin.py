@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -12,8 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inventory.models import Hold, StockMovement, StockRow
+from inventory.models import Hold, InventoryRun, StockMovement, StockRow
 from inventory.reaper import run_once
+from inventory.release_guard import HoldStory
 from inventory.stock import adjust_stock
 from inventory.verify import prove_stock
 from tenants.models import AuditEntry
@@ -139,10 +141,122 @@ def test_a_rows_page_tells_its_history_and_who_holds_it(staff):
     page = text_of(staff.get(f"{STOCK}{row.pk}/change/"))
 
     assert f'href="{HOLDS}{hold.hold_id}/change/"' in page
-    assert "2 in" in page
+    assert "15 on hand − 2 held = 13 available" in page
+    assert "Customers can buy 13 now." in page
     assert "in 19 min" in page
+    assert "The reaper puts the units back on sale" in page
     assert "pallet" in page
     assert "staff:ada" in page
+
+
+def held_by_a_checkout(guard, row, quantity=1, *, key="checkout", now=None, then="Its session is made unpayable."):
+    """A hold with a shop as what stands behind it: inventory's own tests know no orders."""
+    hold = place(row, quantity, key=key, held_for="checkout", now=now or timezone.now())
+    guard.stories[hold.hold_id] = HoldStory(
+        rows=(row.owner.shop,),
+        session=f"cs_test_{key}",
+        session_url=None,
+        then=then,
+        latest=timezone.now() + timedelta(minutes=55),
+    )
+    return hold
+
+
+def why(client, row):
+    """The panel that explains a row, without tags and runs of spaces."""
+    page = text_of(client.get(f"{STOCK}{row.pk}/change/"))
+    panel = page[page.index("on hand −") - 200 : page.index("This row")]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", panel)).split())
+
+
+def test_why_something_is_not_available(staff, guard):
+    """On hand − held = available, and every unit that is held has a holder with time left, session and what follows."""
+    row = StockRowFactory(on_hand=6)
+    paying = held_by_a_checkout(guard, row, 3)
+    place(row, 2, key="direct", now=timezone.now() - timedelta(minutes=30))
+    place(row, 1, key="late", now=timezone.now())
+
+    said = why(staff, row)
+
+    assert "6 on hand − 6 held = 0 available Out" in said
+    assert "Every unit on hand is held. The first hold's time is up: the reaper looks at it within a minute." in said
+    assert "10 min ago" in said
+    assert "in 19 min" in said
+    assert f"3 …{str(paying.hold_id)[-12:]} Checkout" in said
+    assert "…est_checkout Its session is made unpayable." in said
+    assert "Placed directly The reaper puts the units back on sale" in said
+    assert said.count("…") >= 3
+    assert "6 held" in said
+    page = text_of(staff.get(f"{STOCK}{row.pk}/change/"))
+    assert f'href="{HOLDS}{paying.hold_id}/change/"' in page
+    assert f'href="/admin/tenants/shop/{row.owner_id}/change/"' in page, "what stands behind it is a link"
+    assert "Why it is not available" in page
+
+
+def test_what_no_hold_explains_is_said(staff):
+    row = StockRowFactory(on_hand=5)
+    place(row, 1, now=timezone.now())
+    StockRow.objects.filter(pk=row.pk).update(held=3)
+    said = why(staff, row)
+    assert "5 on hand − 3 held = 2 available" in said
+    assert "2 explained by no hold A defect: the nightly stock proof reports it" in said
+
+
+def test_more_holders_than_are_listed_still_add_up(staff):
+    row = StockRowFactory(on_hand=100)
+    for number in range(53):
+        place(row, 1, key=f"{number}", now=timezone.now())
+    said = why(staff, row)
+    assert "100 on hand − 53 held = 47 available" in said
+    assert "3 in further holds" in said
+
+
+@pytest.mark.parametrize(
+    ("on_hand", "says"),
+    [(0, "There is nothing on hand"), (4, "Customers can buy 4 now. Low at and below 5."), (9, "can buy 9 now.")],
+)
+def test_a_row_that_nobody_holds(staff, on_hand, says):
+    row = StockRowFactory(on_hand=on_hand, low_stock_threshold=5)
+    said = why(staff, row)
+    assert says in said
+    assert "Nobody holds any of it." in said
+
+
+def test_a_rows_page_costs_the_same_however_many_hold_it(staff, guard):
+    row = StockRowFactory(on_hand=100)
+    held_by_a_checkout(guard, row, key="first")
+    url = f"{STOCK}{row.pk}/change/"
+    text_of(staff.get(url))
+    assert queries(staff, url) == 6
+    for number in range(20):
+        held_by_a_checkout(guard, row, key=f"{number}")
+        adjust_stock(shop_id=row.owner_id, stock_row_id=row.pk, delta=1, reason="receipt", note="", acting=STAFF)
+    assert queries(staff, url) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"), [("recount", {"counted": "3"}), ("adjust", {"delta": "-8", "kind": "adjustment"})]
+)
+def test_a_refusal_names_and_links_the_holders(staff, guard, name, fields):
+    row = StockRowFactory(on_hand=10)
+    first, second = held_by_a_checkout(guard, row, 3), place(row, 1, key="late", now=timezone.now())
+
+    page = act(staff, STOCK, name, row, reason="Stocktaking", **fields)
+
+    assert "4 of 10 units are held; at most 6 can be taken away." in page
+    for hold, words in ((first, "3 in hold"), (second, "1 in hold")):
+        assert f'href="{HOLDS}{hold.hold_id}/change/"' in page
+        assert f"{words} …{str(hold.hold_id)[-12:]}, which ends in 19 min" in page
+    assert counters(row) == [(10, 4, 6)]
+    assert not AuditEntry.objects.exists()
+
+
+def test_whoever_may_not_see_what_stands_behind_a_hold_gets_no_link(onlooker, guard):
+    row = StockRowFactory()
+    held_by_a_checkout(guard, row)
+    page = text_of(onlooker.get(f"{STOCK}{row.pk}/change/"))
+    assert f"/admin/tenants/shop/{row.owner_id}/" not in page
+    assert "cs_test_checkout" in page
 
 
 def test_adjusting(staff):
@@ -291,6 +405,37 @@ def test_a_holds_page(staff):
     page = text_of(staff.get(f"{HOLDS}{placed.hold_id}/change/"))
     for word in (str(placed.hold_id), row.variant_key, "Active", "act-release", "act-extend", "act-commit"):
         assert word in page
+    assert f'href="{STOCK}{row.pk}/change/"' in page, "the items lead to their stock"
+    assert "Placed directly" in page
+    assert "The reaper puts the units back on sale" in page
+    assert queries(staff, f"{HOLDS}{placed.hold_id}/change/") == 7
+
+
+def test_what_stands_behind_a_hold_and_how_long_it_can_be_extended(staff, guard):
+    row = StockRowFactory()
+    placed = held_by_a_checkout(guard, row, 2)
+    hold = Hold.objects.get(pk=placed.hold_id)
+    page = text_of(staff.get(f"{HOLDS}{placed.hold_id}/change/"))
+    assert "cs_test_checkout" in page
+    assert "Its session is made unpayable." in page
+    assert f'href="/admin/tenants/shop/{row.owner_id}/change/"' in page
+    asked = ask(staff, HOLDS, "extend", hold)
+    assert f"2 × {row.variant_key} stay held for as long from now as you enter, but not beyond 20" in asked
+
+    guard.session_ends[placed.hold_id] = timezone.now() + timedelta(minutes=30)
+    refused = act(staff, HOLDS, "extend", hold, ttl_seconds="3600", reason="On the phone")
+    assert "A checkout owns this hold" in refused
+    assert Hold.objects.get().expires_at == placed.expires_at
+
+
+def test_a_hold_that_has_ended_says_how(staff):
+    row = StockRowFactory()
+    placed = place(row, 2, now=timezone.now())
+    act(staff, HOLDS, "release", Hold.objects.get(pk=placed.hold_id), reason="Customer called")
+    page = text_of(staff.get(f"{HOLDS}{placed.hold_id}/change/"))
+    for word in ("Released", "staff:ada", "Customer called"):
+        assert word in page
+    assert "When its time is up" not in page
 
 
 def test_movements_and_runs(staff):
@@ -305,6 +450,25 @@ def test_movements_and_runs(staff):
     page = text_of(staff.get(RUNS))
     for word in ("1 of 1 rows differ", "0 of 0 overdue holds given back", "Look into it", "Clean"):
         assert word in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_runs_page_lists_what_it_found(staff):
+    """A row that drifted, and a hold that can't be given back because of it."""
+    row = StockRowFactory()
+    hold = place(row, 2, now=timezone.now() - timedelta(hours=1))
+    StockRow.objects.filter(pk=row.pk).update(held=1)
+    prove_stock()
+    run_once(now=timezone.now(), pause_seconds=0)
+    proof, reaped = InventoryRun.objects.get(kind="verify"), InventoryRun.objects.get(kind="reap")
+
+    page = text_of(staff.get(f"{RUNS}{proof.pk}/change/"))
+    said = " ".join(re.sub(r"<[^>]+>", " ", page[page.index("What it found") :]).split())
+    assert f"{row.variant_key} {row.owner_id} 1 2 10 10" in said
+    assert f'href="{STOCK}{row.pk}/change/"' in page
+    page = text_of(staff.get(f"{RUNS}{reaped.pk}/change/"))
+    assert f'href="{HOLDS}{hold.hold_id}/change/"' in page
+    assert "held_within_on_hand" in page
 
 
 @pytest.mark.parametrize("url", [STOCK, HOLDS, MOVEMENTS, RUNS])
