@@ -32,6 +32,7 @@ ALLOWED = {
     "inventory/stock.py:create_stock_row_within": "The key of a shop's stock owner is the shop's id.",
     "inventory/alerts.py:_owners": "Finds whose stock to look at; each is looked at alone.",
     "inventory/alert_delivery.py": "Finds deliveries that are due, and claims one by its key; it acts for its owner.",
+    "inventory/management/commands/verify_stock.py:handle": "The owner that the operator named.",
     "commerce/admin/catalog.py:key": "A condition on a list that is narrowed already.",
     "commerce/admin/journal.py:key": "A condition on a list that is narrowed already.",
     "config/bench/front_door.py:_shop": "A measurement's own host, made and removed by its name.",
