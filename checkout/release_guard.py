@@ -117,7 +117,7 @@ def _then(attempt: CheckoutAttempt) -> str:
         return "It stays: the payment is on its way, and the units are sold or given back by its outcome."
     match attempt.state:
         case State.OPEN:
-            return "Its session is made unpayable at Stripe and the units go back on sale; if it was paid, they are sold."
+            return "Its session is made unpayable at Stripe and the units go back on sale; if paid, they are sold."
         case State.CLOSING:
             return "It is being closed: the units go back as soon as Stripe says that nobody can pay any more."
         case State.CLOSED:
