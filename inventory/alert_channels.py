@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db.models import Model
 from django.template.loader import render_to_string
 
 from inventory.client.transport import Answer, BrokenAnswer, Call, Deadline, exchange, open_link
@@ -56,7 +57,7 @@ def send_mail(alert: StockAlert) -> None:
     shop = alert.owner.shop
     body = render_to_string(
         "email/low_stock.txt",
-        {"alert": alert, "row": row, "shop": shop.name if shop else alert.owner_id, "page": _page_of(alert)},
+        {"alert": alert, "row": row, "shop": shop.name if shop else alert.owner_id, "page": page_of(alert.stock_row)},
     )
     host = next(iter(settings.PLATFORM_HOSTS), "localhost")
     message = EmailMessage(subject, body, to=recipients, headers={"Message-ID": f"<stock-alert-{alert.pk}@{host}>"})
@@ -139,10 +140,11 @@ def _post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         raise NotTold(f"The receiver can't be reached: {type(error).__name__}.") from error
 
 
-def _page_of(alert: StockAlert) -> str:
+def page_of(row: Model) -> str:
+    """The address of a row's page in the back office, for mails."""
     host = next(iter(settings.PLATFORM_HOSTS), "localhost")
     port = "" if settings.PUBLIC_PORT in {80, 443} else f":{settings.PUBLIC_PORT}"
-    return f"{settings.PUBLIC_SCHEME}://{host}{port}{change_url(alert.stock_row) or '/admin/'}"
+    return f"{settings.PUBLIC_SCHEME}://{host}{port}{change_url(row) or '/admin/'}"
 
 
 CHANNELS: Final[Mapping[str, Callable[[StockAlert], None]]] = {

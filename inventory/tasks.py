@@ -5,7 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from inventory import alert_delivery, alerts, reaper, verify
+from inventory import alert_delivery, alerts, drift_mail, reaper, verify
+from inventory.alert_channels import NotTold
 from tenants.task_roles import SystemTask
 
 
@@ -18,7 +19,22 @@ def reap_holds() -> None:
 @shared_task(base=SystemTask, name="inventory.verify_stock")
 def verify_stock() -> None:
     """Every night."""
-    verify.prove_stock()
+    proof = verify.prove_stock()
+    if not proof.clean:
+        mail_drift.delay(run_id=proof.run_id)
+
+
+@shared_task(
+    base=SystemTask,
+    name="inventory.mail_drift",
+    autoretry_for=(NotTold,),
+    retry_backoff=60,
+    retry_backoff_max=3600,
+    max_retries=12,
+)
+def mail_drift(*, run_id: int) -> None:
+    """After a proof that wasn't clean; a mail server that is away is asked again for some ten hours."""
+    drift_mail.mail_drift(run_id=run_id)
 
 
 @shared_task(base=SystemTask, name="inventory.watch_stock")

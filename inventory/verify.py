@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -70,6 +70,8 @@ class StockProof:
     drifted: dict[str, int]
     drifts: tuple[Drift, ...]
     seconds: float
+    run_id: int | None = None
+    """Of the run that keeps it; None for a proof that nobody keeps."""
 
     @property
     def clean(self) -> bool:
@@ -113,7 +115,7 @@ def prove_stock() -> StockProof:
     started_at = timezone.now()
     proof = verify_stock()
     finished_at = timezone.now()
-    InventoryRun.objects.create(
+    run = InventoryRun.objects.create(
         kind=InventoryRun.Kind.VERIFY,
         started_at=started_at,
         finished_at=finished_at,
@@ -124,4 +126,4 @@ def prove_stock() -> StockProof:
     for drift in proof.drifts[:MAX_LOGGED]:
         log.error("stock_drift", shop_id=drift.owner_id, **asdict(drift))
     log.info("stock_verified", rows=proof.rows, drifted=sum(proof.drifted.values()), seconds=round(proof.seconds, 3))
-    return proof
+    return replace(proof, run_id=run.pk)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from celery import current_app
+from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
 
 from inventory import tasks
+from inventory.alert_channels import NotTold
+from inventory.drift_mail import mail_drift
 from inventory.holds import commit_hold, release_hold
 from inventory.models import InventoryRun, StockRow
 from inventory.stock import adjust_stock
@@ -97,6 +101,55 @@ def test_the_run_is_remembered():
     tasks.verify_stock.apply(throw=True)
     runs = list(InventoryRun.objects.order_by("finished_at").values_list("kind", "healthy", "report__drifted"))
     assert runs == [("verify", True, {}), ("verify", False, {row.owner_id: 1})]
+
+
+@pytest.fixture
+def drifted(settings):
+    """A remembered proof that isn't clean, and somebody to tell."""
+    settings.EMAIL_URL, settings.STOCK_ALERT_RECIPIENT = "consolemail://", ("ops@platform.test",)
+    row = busy_shop()
+    StockRow.objects.filter(pk=row.pk).update(held=0)
+    return row
+
+
+def test_drift_is_mailed_to_the_platform(drifted):
+    proof = prove_stock()
+    tasks.mail_drift.apply(kwargs={"run_id": proof.run_id}, throw=True)
+    (message,) = mail.outbox
+    assert (message.subject, message.to) == ("Stock differs from its history: 1 of 1 rows", ["ops@platform.test"])
+    assert message.extra_headers["Message-ID"].startswith(f"<stock-proof-{proof.run_id}@")
+    assert f"{drifted.owner_id}  {drifted.variant_key}" in message.body
+    assert "held 0, by hold items 1; on hand 15, by movements 15" in message.body
+    assert f"/admin/inventory/inventoryrun/{proof.run_id}/change/" in message.body
+    assert "more" not in message.body
+
+
+@pytest.mark.parametrize(("setting", "value"), [("EMAIL_URL", ""), ("STOCK_ALERT_RECIPIENT", ())])
+def test_nobody_to_tell_is_in_the_log(drifted, settings, setting, value, caplog):
+    setattr(settings, setting, value)
+    tasks.mail_drift.apply(kwargs={"run_id": prove_stock().run_id}, throw=True)
+    assert mail.outbox == []
+    assert "stock_drift_not_mailed" in caplog.text
+
+
+def test_a_mail_server_that_is_away_is_asked_again(drifted, settings):
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
+    settings.EMAIL_PORT = 9
+    with pytest.raises(NotTold, match="ConnectionRefusedError"):
+        mail_drift(run_id=prove_stock().run_id)
+    assert NotTold in tasks.mail_drift.autoretry_for
+
+
+def test_the_nightly_task_tells_only_of_drift(drifted):
+    current_app.conf.task_always_eager = True
+    try:
+        tasks.verify_stock.apply(throw=True)
+        assert len(mail.outbox) == 1
+        StockRow.objects.filter(pk=drifted.pk).update(held=1)
+        tasks.verify_stock.apply(throw=True)
+        assert len(mail.outbox) == 1
+    finally:
+        current_app.conf.task_always_eager = False
 
 
 def test_the_command(tmp_path, capsys):
