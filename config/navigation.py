@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from tenants.display import list_url
 
@@ -39,8 +40,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.journalentry", "account_balance"),
             ("tenants.stripeobject", "link"),
             ("tenants.shoppayments", "key"),
-            ("tenants.webhooksecret", "signature"),
             ("tenants.shopcredential", "badge"),
+            ("tenants.webhooksecret", "signature"),
         ),
     ),
     (
@@ -77,7 +78,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _item(model: Any, icon: str) -> dict[str, Any]:
-    return {"title": str(model._meta.verbose_name_plural).capitalize(), "icon": icon, "link": list_url(model) or ""}
+    return {"title": capfirst(model._meta.verbose_name_plural), "icon": icon, "link": list_url(model) or ""}
 
 
 def environment_badge(request: HttpRequest) -> list[str]:

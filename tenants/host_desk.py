@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.forms import BaseModelForm
@@ -29,7 +30,7 @@ from tenants.backoffice import (
     time_left,
     widgets,
 )
-from tenants.display import EMPTY, Tone
+from tenants.display import Tone
 from tenants.errors import InvalidRequest
 from tenants.hosts import host_facts, host_map
 from tenants.locales import addressable
@@ -144,7 +145,7 @@ class HostAdmin(ReasonedEditsAdmin[Host]):
     shop_path = "shop"
     form = HostForm
     audit_name = "host"
-    list_display = ("hostname", "role", "shop", "state", "proof", "expires", "updated_at")
+    list_display = ("hostname", "role", "shop", "state", "proof", "expires", "updated")
     list_filter = (("role", ChoicesDropdownFilter), ("mode", ChoicesDropdownFilter), ("shop", RelatedDropdownFilter))
     search_fields = ("hostname",)
     list_select_related = ("shop",)
@@ -169,7 +170,7 @@ class HostAdmin(ReasonedEditsAdmin[Host]):
         self_fields = ("hostname", "role", "shop", "mode", "expires_at", "locale")
         return [
             *self._with_reason(request, obj, [(None, {"fields": self_fields})]),
-            *([("Domain checklist", {"fields": ("proof", "steps")})] if obj else []),
+            *([("Domain checklist", {"fields": ("proven", "steps")})] if obj else []),
         ]
 
     def _with_reason(self, request: HttpRequest, obj: Host | None, fieldsets: list[Any]) -> list[Any]:
@@ -179,7 +180,7 @@ class HostAdmin(ReasonedEditsAdmin[Host]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Host | None = None) -> tuple[str, ...]:
         """A host changes its shop by an action, which says what that does."""
-        return ("shop", "proof", "steps") if obj else ()
+        return ("shop", "proven", "steps") if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Host, form: BaseModelForm[Host], change: bool) -> None:
         before = str(form.initial.get("hostname") or obj.hostname)
@@ -201,7 +202,25 @@ class HostAdmin(ReasonedEditsAdmin[Host]):
 
     @admin.display(description="Proof", ordering="verified_at")
     def proof(self, host: Host) -> str:
-        return badge(host.get_verified_by_display(), "good") if host.verified_at else badge("not proven", "warn")
+        if host.verified_at:
+            return badge(host.get_verified_by_display(), "good")
+        return badge("not proven", "plain" if settings.SERVE_UNVERIFIED_HOSTS else "warn")
+
+    @admin.display(description="Proof")
+    def proven(self, host: Host) -> str:
+        """With what follows from it here."""
+        if host.verified_at:
+            return format_html("{} since {}", self.proof(host), shop_time(host.verified_at))
+        served = (
+            "Served all the same: this environment asks for no proof."
+            if settings.SERVE_UNVERIFIED_HOSTS
+            else ("Nothing is served on it before one of the two proofs below is there.")
+        )
+        return format_html("{} {}", self.proof(host), served)
+
+    @admin.display(description="Updated", ordering="updated_at")
+    def updated(self, host: Host) -> str:
+        return shop_time(host.updated_at)
 
     @admin.display(description="Checklist")
     def steps(self, host: Host) -> SafeString:
@@ -214,7 +233,7 @@ class HostAdmin(ReasonedEditsAdmin[Host]):
                 for step in checklist(host)
             ),
         )
-        looked = shop_time(host.checked_at) if host.checked_at else EMPTY
+        looked = shop_time(host.checked_at) if host.checked_at else "never"
         return format_html("<table>{}</table><p>Last looked at: {}</p>", rows, looked)
 
     def preview_link(self, request: HttpRequest) -> HttpResponse:

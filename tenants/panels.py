@@ -48,11 +48,19 @@ def reader_link(reader: User, row: Model | None, text: object | None = None) -> 
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[int] = (), whole: Collection[int] = ()
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Collection[int] = (),
+    whole: Collection[int] = (),
+    empty: str = "",
 ) -> SafeString:
     """An HTML table; every cell is escaped unless it is safe already. `right`: columns of numbers; `whole`: columns
-    that are never broken into lines.
+    that are never broken into lines; `empty`: the sentence that stands in place of a table without rows.
     """
+    rows = list(rows)
+    if empty and not rows:
+        return format_html('<p class="px-3 py-2">{}</p>', empty)
     sides = ["text-right" if index in right else "text-left" for index in range(len(head))]
     cells = [f"{CELL} {side}{' whitespace-nowrap' if index in whole else ''}" for index, side in enumerate(sides)]
     return format_html(
@@ -79,6 +87,11 @@ def pairs(rows: Iterable[tuple[str, object]]) -> SafeString:
             ((CELL, name, CELL, value) for name, value in rows),
         ),
     )
+
+
+def whole(text: object) -> SafeString:
+    """What a narrow column must not break into lines."""
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
 def mono(text: object) -> SafeString | str:

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from commerce.money import format_minor
 from tenants.display import EMPTY
 from tenants.models import Shop
-from tenants.panels import User, may_view, mono, pairs, panel, reader_link, shop_moment, table, zone_of
+from tenants.panels import User, may_view, mono, pairs, panel, reader_link, shop_moment, table, whole, zone_of
 
 __all__ = [
     "User",
@@ -31,6 +31,7 @@ __all__ = [
     "shortened",
     "table",
     "to_the_second",
+    "whole",
     "zone_of",
 ]
 

@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from commerce.admin.display import mono, panel, shop_moment, table
-from commerce.admin.webhook_secrets import SecretForm, mode_of, standing, write_only
+from commerce.admin.display import mono, panel, shop_moment, table, whole
+from commerce.admin.webhook_secrets import SecretForm, last_used, mode_of, standing, write_only
 from commerce.gateway.client import AccountFacts, platform_scope
 from commerce.gateway.onboarding import connect_account, use_own_keys
 from tenants.backoffice import (
@@ -23,7 +23,6 @@ from tenants.backoffice import (
     RelatedDropdownFilter,
     badge,
     link_to,
-    time_left,
     widgets,
 )
 from tenants.credentials import forget_account, return_to_platform
@@ -152,15 +151,18 @@ class ShopPaymentsAdmin(ReadOnlyAdmin[ShopPayments]):
                  shop_moment(shop, row.verified_at), row.verified_by or EMPTY)
                 for row in shop.credentials.all()
             ],
+            whole=(3, 5),
+            empty="None yet: it has sold on the platform's account alone.",
         )  # fmt: skip
 
     def secrets(self, shop: ShopPayments) -> str:
         return table(
             ("Secret", "Account", "Status", "Last used", "Added by"),
             [
-                (link_to(row), row.account, standing(row), time_left(row.last_used_at), row.added_by)
+                (link_to(row), row.account, standing(row), last_used(row), row.added_by)
                 for row in shop.webhook_secrets.all()
             ],
+            empty="None. Events of the platform's account arrive on the hooks host; an own account's need one here.",
         )
 
     @admin.display(description="Sells by")
@@ -190,7 +192,7 @@ class ShopPaymentsAdmin(ReadOnlyAdmin[ShopPayments]):
 
 
 def key_of(row: ShopCredential | None) -> str:
-    return f"…{row.last_four}" if row and row.last_four else EMPTY
+    return whole(f"…{row.last_four}") if row and row.last_four else EMPTY
 
 
 def status_of(row: ShopCredential) -> str:
@@ -212,15 +214,15 @@ def forget(row: ShopCredential, mandate: Mandate) -> str:
 @admin.register(ShopCredential)
 class ShopCredentialAdmin(ReadOnlyAdmin[ShopCredential]):
     shop_path = "shop"
-    list_display = ("account", "shop", "kind", "state", "key", "verified_at", "verified_by")
+    list_display = ("account", "shop", "kind", "state", "key", "verified", "verified_by")
     list_filter = (("shop", RelatedDropdownFilter), ("kind", ChoicesDropdownFilter), ("status", ChoicesDropdownFilter))
     search_fields = ("account__exact",)
     search_help_text = "A whole account id: acct_…"
-    list_select_related = ("shop",)
+    list_select_related = ("shop__settings",)
     fields = readonly_fields = (
-        "account", "shop", "kind", "state", "key", "mode", "verified_at", "verified_by", "created_at", "retired_at",
+        "account", "shop", "kind", "state", "key", "mode", "verified", "verified_by", "created", "retired",
     )  # fmt: skip
-    empty_text = "Every shop sells on the platform's account. Others are set on a shop's Stripe page."
+    empty_text = "No account but the platform's. A shop's own is set on its page under “Shops' Stripe accounts”."
     reason_actions = (
         ReasonAction(
             name="forget", label="Forget", plan=plan_forget, verb=forget, permission=CHANGE_ACCOUNT, danger=True
@@ -233,6 +235,18 @@ class ShopCredentialAdmin(ReadOnlyAdmin[ShopCredential]):
     @admin.display(description="Status", ordering="status")
     def state(self, row: ShopCredential) -> str:
         return status_of(row)
+
+    @admin.display(description="Verified", ordering="verified_at")
+    def verified(self, row: ShopCredential) -> str:
+        return whole(shop_moment(row.shop, row.verified_at))
+
+    @admin.display(description="Created")
+    def created(self, row: ShopCredential) -> str:
+        return shop_moment(row.shop, row.created_at)
+
+    @admin.display(description="Retired")
+    def retired(self, row: ShopCredential) -> str:
+        return shop_moment(row.shop, row.retired_at)
 
     @admin.display(description="Key")
     def key(self, row: ShopCredential) -> str:

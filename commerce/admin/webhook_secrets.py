@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
+from commerce.admin.display import shop_moment
 from commerce.gateway.client import platform_scope
 from tenants.backoffice import (
     ChoicesDropdownFilter,
@@ -20,6 +21,7 @@ from tenants.backoffice import (
     badge,
     shop_time,
     staff_actor,
+    time_left,
     widgets,
 )
 from tenants.desk_scope import scope_of
@@ -71,6 +73,7 @@ class NewSecretForm(_SecretModelForm):
     scope = forms.ChoiceField(
         choices=[c for c in WebhookSecret.Scope.choices if c[0] != WebhookSecret.Scope.SHOP],
         widget=widgets.UnfoldAdminSelectWidget(),
+        help_text="Whose events the endpoint gets: the platform's own, or those of every account connected to it.",
     )
     secret = SecretForm.base_fields["secret"]
     reason = ReasonForm.base_fields["reason"]
@@ -100,6 +103,10 @@ def standing(row: WebhookSecret) -> str:
     if row.active_until is not None:
         return badge(f"Until {shop_time(row.active_until)}", "warn")
     return badge("Active", "good")
+
+
+def last_used(row: WebhookSecret) -> str:
+    return time_left(row.last_used_at) if row.last_used_at else "never"
 
 
 def plan_roll(row: WebhookSecret) -> str | Refused:
@@ -134,12 +141,15 @@ def remove(row: WebhookSecret, mandate: Mandate) -> str:
 @admin.register(WebhookSecret)
 class WebhookSecretAdmin(ReadOnlyAdmin[WebhookSecret]):
     shop_path = "shop"
-    list_display = ("name", "scope", "shop", "account", "state", "last_used_at", "added_by")
+    list_display = ("name", "scope", "shop", "account", "state", "used", "added_by")
     list_filter = (("scope", ChoicesDropdownFilter), ("shop", RelatedDropdownFilter))
     search_fields = ("account__exact",)
     search_help_text = "A whole account id: acct_…"
-    list_select_related = ("shop",)
-    empty_text = "None here. Those in STRIPE_WEBHOOK_SECRETS work for the platform's account all the same."
+    list_select_related = ("shop__settings",)
+    empty_text = (
+        "No signing secret yet. A shop's is added on its page under “Shops' Stripe accounts”; "
+        "the platform's may stand in its settings instead (STRIPE_WEBHOOK_SECRETS)."
+    )
     reason_actions = (
         ReasonAction(name="roll", label="Roll", plan=plan_roll, verb=roll, permission=CHANGE_SECRET, form=RollForm),
         ReasonAction(
@@ -158,8 +168,7 @@ class WebhookSecretAdmin(ReadOnlyAdmin[WebhookSecret]):
         if obj is None:
             return ("scope", "secret", "reason")
         return (
-            "name", "scope", "shop", "account", "mode", "state", "active_from", "active_until", "last_used_at",
-            "added_by",
+            "name", "scope", "shop", "account", "mode", "state", "begins", "ends", "used", "added_by",
         )  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -187,3 +196,15 @@ class WebhookSecretAdmin(ReadOnlyAdmin[WebhookSecret]):
     @admin.display(description="Status")
     def state(self, row: WebhookSecret) -> str:
         return standing(row)
+
+    @admin.display(description="Active from")
+    def begins(self, row: WebhookSecret) -> str:
+        return shop_moment(row.shop, row.active_from)
+
+    @admin.display(description="Active until")
+    def ends(self, row: WebhookSecret) -> str:
+        return shop_moment(row.shop, row.active_until)
+
+    @admin.display(description="Last used", ordering="last_used_at")
+    def used(self, row: WebhookSecret) -> str:
+        return last_used(row)

@@ -44,6 +44,8 @@ class TestAccounts:
     def test_every_shop_has_a_page(self, shop: ShopPayments):
         shown = text(desk().page(shop))
         assert "The platform's account" in shown and "acct_standin" in shown and "Test" in shown
+        assert "it has sold on the platform's account alone" in shown, "a table without rows says why"
+        assert "arrive on the hooks host" in shown and "Shops' Stripe accounts" in shown
 
     def test_keys_go_in_and_their_last_four_come_out(self, shop: ShopPayments):
         owner = desk()

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
 
 from tenants.models import AuditEntry, Host, Shop
 from tests.factories.tenants import HostFactory, ShopFactory
@@ -70,6 +72,18 @@ def test_an_impossible_host_is_told_so(owner: Client, changes: dict[str, str], m
     page = owner.post(path, form_of(owner, path) | {"reason_for_change": "Trying"} | changes)
     assert page.status_code == 200
     assert message in errors(page)
+
+
+@pytest.mark.parametrize(
+    ("unproven_are_served", "told"), [(True, "this environment asks for no proof"), (False, "Nothing is served on it")]
+)
+def test_a_host_says_what_its_proof_means_here(owner: Client, settings: Settings, unproven_are_served: bool, told: str):
+    settings.SERVE_UNVERIFIED_HOSTS = unproven_are_served
+    page = errors(owner.get(f"/admin/tenants/host/{HostFactory(hostname='shop.example').pk}/change/"))
+    assert told in page
+    assert re.search(r"> shop\.example </a>", page), "the title spells a name as it is"
+    Host.objects.update(verified_at=timezone.now(), verified_by=Host.Proof.DNS)
+    assert told not in errors(owner.get(f"/admin/tenants/host/{Host.objects.get().pk}/change/"))
 
 
 def test_a_new_shop_comes_with_its_settings(owner: Client):
