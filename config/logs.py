@@ -57,7 +57,7 @@ class Lines(logging.StreamHandler[TextIO]):
         if type(record.msg) is not RequestLine or self.lock is None:
             return bool(super().handle(record))
         try:
-            line = self.format(record) + self.terminator
+            line = record.msg.as_json() + self.terminator
             with self.lock:
                 self.stream.write(line)
                 self.stream.flush()

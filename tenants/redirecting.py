@@ -38,10 +38,10 @@ class Redirecting:
         entry: HostEntry | None = getattr(request, "host_entry", None)
         if entry is None:
             return self.get_response(request)  # a probe, which names no host
-        now, query = timezone.now(), request.META.get("QUERY_STRING", "")
-        if surely_served(request.path_info, query, role=entry.kind, mode=mode_at(entry, now)):
+        mode = entry.mode if entry.expires_at is None else mode_at(entry, timezone.now())
+        if surely_served(request.path_info, request.META.get("QUERY_STRING", ""), role=entry.kind, mode=mode):
             return self.get_response(request)
-        asked, host = request_facts(request), host_facts(entry, now)
+        asked, host = request_facts(request), host_facts(entry, timezone.now())
         decision = decide(asked, host)
         match decision.outcome:
             case Outcome.SERVE:

@@ -59,4 +59,4 @@ def write(line: RequestLine) -> None:
     if LOGGER.isEnabledFor(level):
         record = logging.LogRecord.__new__(logging.LogRecord)
         vars(record).update(BLANK, msg=line, levelno=level, levelname=line.level.upper(), created=time.time())
-        LOGGER.handle(record)
+        LOGGER.callHandlers(record)  # what `handle` does once it has run this logger's filters: there are none
