@@ -10,8 +10,10 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from config.celery import app as celery
 from inventory import tasks
 from inventory.models import Hold, InventoryRun, StockRow
 from inventory.reaper import run_once
@@ -68,6 +70,21 @@ def test_it_drains_in_batches_and_remembers_the_run():
     run = InventoryRun.objects.get()
     assert (run.kind, run.healthy, run.report) == ("reap", True, report.as_json())
     assert run.report["checkout"] == {"found": 0, "expired": 0, "committed": 0, "kept": 0, "failed": 0}
+
+
+@pytest.mark.django_db
+def test_shops_take_turns_so_that_ones_backlog_delays_no_other():
+    rows = [StockRowFactory(on_hand=100), StockRowFactory(on_hand=100)]
+    for row, backlog in zip(rows, (9, 2), strict=True):
+        for number in range(backlog):
+            place(row, 1, key=f"{number}", ttl_seconds=60)
+    with CaptureQueriesContext(connection) as seen:
+        reap(limit=3)
+    batches = [query["sql"] for query in seen if "inventory_holds_reap" in query["sql"]]
+    turns = [next(row.owner_id for row in rows if f"'{row.owner_id}'" in batch) for batch in batches]
+    assert turns.count(rows[1].owner_id) == 1
+    assert rows[1].owner_id in turns[:2], "the small shop is done before the large one's second batch"
+    assert counters(*rows) == [(100, 0, 100)] * 2
 
 
 @pytest.mark.django_db
@@ -191,6 +208,12 @@ def test_old_runs_are_forgotten():
     assert list(InventoryRun.objects.order_by("finished_at").values_list("kind", flat=True)) == ["verify", "reap"]
 
 
+def test_beat_reaps_every_minute():
+    """Never rarer than every five (I6)."""
+    entry = celery.conf.beat_schedule["reap-holds"]
+    assert (entry["task"], entry["schedule"]) == (tasks.reap_holds.name, 60.0)
+
+
 @pytest.mark.django_db
 def test_the_task_reaps():
     row = StockRowFactory()
@@ -219,3 +242,28 @@ def test_the_command_fails_when_a_hold_stays(capsys):
     with pytest.raises(CommandError):
         call_command("reap_holds")
     assert str(hold.hold_id) in capsys.readouterr().err
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reapers_side_by_side_and_one_poisoned_hold():
+    """It is found by some of them, ends for none, and keeps nothing else from ending once."""
+    rows = [StockRowFactory(on_hand=100), StockRowFactory(on_hand=100)]
+    poisoned = place(StockRowFactory(owner=rows[0].owner), 1, key="poisoned", ttl_seconds=60)
+    for number in range(40):
+        place(rows[number % 2], 1, key=f"{number}", ttl_seconds=61)
+    poison(poisoned)
+
+    def one():
+        try:
+            return reap(limit=4)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        reports = [future.result(60) for future in [pool.submit(one) for _ in range(3)]]
+
+    assert sum(report.expired for report in reports) == 40
+    assert {failure.hold_id for report in reports for failure in report.failed} == {poisoned.hold_id}
+    assert counters(*rows) == [(100, 0, 100)] * 2
+    assert [hold.pk for hold in Hold.objects.active()] == [poisoned.hold_id]
+    assert InventoryRun.objects.count() == 3
