@@ -30,6 +30,8 @@ GOOD: dict[str, Any] = {
     "CREDENTIAL_KEYS": ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",),
     "PLATFORM_HOSTS": ("admin.example.com",),
     "METRICS_TOKEN": "",
+    "EMAIL_URL": "",
+    "STOCK_ALERT_RECIPIENT": (),
     "WEBHOOK_UNRESOLVED_RESPONSE": 503,
 }
 
@@ -66,6 +68,8 @@ def test_a_sound_production_passes(settings: Settings):
         ({"STRIPE_WEBHOOK_SECRETS": ()}, ["E015"]),
         ({"PLATFORM_HOSTS": ()}, ["E016"]),
         ({"CREDENTIAL_KEYS": ()}, ["E018"]),
+        ({"STOCK_ALERT_RECIPIENT": ("ops@shop.test",)}, ["E020"]),
+        ({"STOCK_ALERT_RECIPIENT": ("ops",), "EMAIL_URL": "smtp://mail.test"}, ["E021"]),
     ],
 )
 def test_production_refuses(settings: Settings, changes: dict[str, Any], ids: list[str]):
