@@ -26,7 +26,7 @@ from tenants.backoffice import (
 )
 from tenants.display import Tone
 
-STATES: dict[str, Tone] = {"due": "info", "sending": "info", "sent": "good", "failed": "bad", "skipped": "warn"}
+STATES: dict[str, Tone] = {"due": "info", "sending": "info", "sent": "good", "failed": "bad", "skipped": "plain"}
 
 
 def plan_retrying(alert: StockAlert) -> str | Refused:
@@ -114,7 +114,7 @@ class StockAlertAdmin(ReadOnlyAdmin[StockAlert]):
 
     @admin.display(description="Last trouble")
     def trouble(self, alert: StockAlert) -> str:
-        return "; ".join(row.last_error for row in alert.deliveries.all() if row.last_error)
+        return "; ".join(row.last_error for row in alert.deliveries.all() if row.state not in {"sent", "skipped"})
 
 
 def format_badges(rows: list[AlertDelivery]) -> str:

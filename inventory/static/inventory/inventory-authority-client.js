@@ -261,7 +261,7 @@ export class InventoryAuthorityClient {
       text = await readText(response);
     } catch (error) {
       if (signal.aborted) throw new AuthorityTimeout(`No answer within ${this.#timeoutMs} ms.`);
-      throw new AuthorityUnavailable(`The authority is out of reach: ${error.message}`);
+      throw new AuthorityUnavailable(`The authority is out of reach: ${error.cause?.code ?? error.message}`);
     }
     if (response.status !== 200 && response.status !== 201) throw refusal(response, text);
     try {
