@@ -21,6 +21,9 @@ NAMES = {
 }  # fmt: skip
 WORDS = {"ttlSeconds": "ttl_seconds", "idempotencyKey": "idempotency_key"}
 
+# Milliseconds: never, on any machine, unless a test is about it.
+LONG = 60_000
+
 Call = Callable[..., dict[str, Any]]
 
 
@@ -31,7 +34,11 @@ def with_python(url: str, verb: str, *args: Any, **options: Any) -> dict[str, An
     client = InventoryAuthorityClient(
         url=url,
         on_retry_success=lambda *what: retried.append(list(what)),
-        **{"token": "tok_secret", **{names.get(name, name): value for name, value in options.items()}},
+        **{
+            "token": "tok_secret",
+            "timeout_ms": LONG,
+            **{names.get(name, name): value for name, value in options.items()},
+        },
     )
     positional = [_items(arg) for arg in args if not isinstance(arg, dict)]
     named = {WORDS.get(k, k): v for arg in args if isinstance(arg, dict) for k, v in arg.items()}
@@ -56,7 +63,11 @@ class Node:
         )
 
     def call(self, url: str, verb: str, *args: Any, **options: Any) -> dict[str, Any]:
-        told = {"verb": verb, "args": args, "options": {"url": url, "token": "tok_secret", **options}}
+        told = {
+            "verb": verb,
+            "args": args,
+            "options": {"url": url, "token": "tok_secret", "timeoutMs": LONG, **options},
+        }
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(told) + "\n")
         self._process.stdin.flush()

@@ -34,6 +34,7 @@ def test_the_python_example(monkeypatch: pytest.MonkeyPatch):
     with Authority([says(200, OK), says(201, HELD), says(200, HELD), says(200, committed)]) as authority:
         monkeypatch.setenv("INVENTORY_AUTHORITY_URL", authority.url)
         monkeypatch.setenv("INVENTORY_AUTHORITY_TOKEN", "tok")
+        monkeypatch.setenv("INVENTORY_AUTHORITY_TIMEOUT", "60000")
         exec(example("python"), {})
     assert [line for line, _, _ in authority.asked] == [
         "POST /api/inventory/validate",
@@ -52,7 +53,8 @@ def test_the_javascript_example(tmp_path: Path):
         example("js") + "\nconsole.log(JSON.stringify(await reserve(JSON.parse(process.argv[2]))));\n"
     )
     with Authority([says(200, OK), says(201, HELD)]) as authority:
-        env = json.dumps({"INVENTORY_AUTHORITY_URL": authority.url, "INVENTORY_AUTHORITY_TOKEN": "tok"})
+        told = {"URL": authority.url, "TOKEN": "tok", "TIMEOUT": "60000"}
+        env = json.dumps({f"INVENTORY_AUTHORITY_{name}": value for name, value in told.items()})
         command = [NODE, str(tmp_path / "worker.js"), env]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, '{"status":201,"holdId":"' + HOLD_ID + '"}\n'), done.stderr
