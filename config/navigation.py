@@ -30,6 +30,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("inventory.hold", "hourglass_top"),
             ("inventory.stockalert", "notifications"),
             ("inventory.stockmovement", "swap_vert"),
+            ("inventory.stockimport", "upload_file"),
+            ("inventory.stockimportrow", "list_alt"),
             ("inventory.inventoryrun", "fact_check"),
         ),
     ),

@@ -8,9 +8,10 @@ class InventoryConfig(AppConfig):
 
     def ready(self) -> None:
         # Late: they import models, which exist only now.
-        from inventory.checks import check_release_guard
+        from inventory.checks import check_catalog, check_release_guard
         from inventory.metrics import InventoryGauges
         from tenants.metrics import register_collector
 
         register(check_release_guard)
+        register(check_catalog)
         register_collector(InventoryGauges())

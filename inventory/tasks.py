@@ -7,7 +7,9 @@ from django.utils import timezone
 
 from inventory import alert_delivery, alerts, drift_mail, reaper, verify
 from inventory.alert_channels import NotTold
-from tenants.task_roles import SystemTask
+from inventory.bulk import sweep, working
+from inventory.bulk.batches import ask_for_work
+from tenants.task_roles import ShopTask, SystemTask
 
 
 @shared_task(base=SystemTask, name="inventory.reap_holds")
@@ -50,3 +52,16 @@ def watch_stock() -> None:
 def deliver_alert(*, delivery_id: int) -> None:
     """One at a time, so that a receiver who is slow keeps nobody else waiting."""
     alert_delivery.deliver_alert(delivery_id=delivery_id, now=timezone.now())
+
+
+@shared_task(base=ShopTask, name="inventory.work_on_import")
+def work_on_import(*, shop_id: str, import_id: int) -> None:
+    """Reads, applies or takes back an import, a bounded time at a time: what is left is asked for anew."""
+    if not working.work_on(shop_id=shop_id, import_id=import_id):
+        ask_for_work(shop_id, import_id)
+
+
+@shared_task(base=SystemTask, name="inventory.sweep_imports")
+def sweep_imports() -> None:
+    """Every minute."""
+    sweep.run_once(now=timezone.now())

@@ -90,6 +90,8 @@ PAGES: Mapping[str, Rule] = {
     "sitemap.xml": Rule("crawlers", SHOP),
 }
 STOREFRONT = Rule("pages", SHOP)
+# Where staff upload files; inventory/bulk/formats.py says how large they may be, this leaves room for the form around.
+UPLOADS: Mapping[str, Rule] = {"/admin/inventory/stockimport/add/": Rule("admin", PLATFORM, max_bytes=17 * 1024 * KIB)}
 
 VERIFICATION_PATH = "/.well-known/holdfast-verification.txt"
 """Answered on hosts that serve nothing else yet: their owner is about to prove that the domain is theirs."""
@@ -107,4 +109,6 @@ def rule_for(path: str) -> Rule | None:
         if rule := API.get(below):
             return rule
         return next((rule for prefix, rule in API_BELOW.items() if below.startswith(prefix) and below != prefix), None)
+    if rule := UPLOADS.get(path):
+        return rule
     return PAGES.get(path[1:].partition("/")[0], STOREFRONT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -85,6 +85,12 @@ def items_by_key(*, shop_id: str, variant_keys: Iterable[str], locale: str) -> d
         return {}
     rows = _rows(shop_id=shop_id, locale=locale).filter(variant_key__in=keys)
     return {row["variant_key"]: _item(row) for row in rows}
+
+
+def known_keys(*, shop_id: str, variant_keys: Collection[str]) -> set[str]:
+    """Those of `variant_keys` that the shop's catalog has, active or not. One query. What INVENTORY_CATALOG names."""
+    found = Variant.objects.for_shop(shop_id).filter(variant_key__in=list(variant_keys))
+    return set(found.values_list("variant_key", flat=True))
 
 
 def resolve_variants(*, shop_id: str, wanted: Sequence[WantedVariant], locale: str) -> list[CatalogItem]:

@@ -22,7 +22,7 @@ from tenants.models import Host, Membership, Shop, ShopSettings
 SEEDER: Final = Actor("system", "seed_demo")
 LOCALES: Final = ("en", "de")
 CLERKS: Final = "clerk"
-CLERK_CHANGES: Final = ("stockrow", "hold", "order", "checkoutattempt")
+CLERK_CHANGES: Final = ("stockrow", "stockimport", "hold", "order", "checkoutattempt")
 # Roles within a shop, and what they may change besides seeing it.
 GROUPS: Final = {
     CLERKS: CLERK_CHANGES,

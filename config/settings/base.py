@@ -230,6 +230,7 @@ except InvalidOperation as error:
 INVENTORY_MODE = choice("INVENTORY_MODE", "reserve_ttl", ("reserve_ttl", "validate_only"))
 INVENTORY_HOLD_TTL_SECONDS = integer("INVENTORY_HOLD_TTL_SECONDS", 1200, low=60, high=3600)
 INVENTORY_LOCK_TIMEOUT_MS = integer("INVENTORY_LOCK_TIMEOUT_MS", 250, low=10, high=5000)
+INVENTORY_CATALOG = "commerce.catalog.lookup.known_keys"
 INVENTORY_RELEASE_GUARD = "checkout.release_guard.CheckoutReleaseGuard"
 ENABLE_STRIPE_ERROR_CLASSIFICATION = flag("ENABLE_STRIPE_ERROR_CLASSIFICATION", True)
 WEBHOOK_TENANT_ASSERTION_ENABLED = flag("WEBHOOK_TENANT_ASSERTION_ENABLED", True)

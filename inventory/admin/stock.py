@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 
 from inventory.admin.standing import STATES, explain_row, in_words
@@ -214,6 +215,7 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
     readonly_fields = ("opened",)
     inlines = (MovementInline,)
     empty_text = "No stock yet. Add a row per variant, or import a file."
+    actions_list = ("import_link", "export_link")
     reason_actions = (
         ReasonAction(
             name="adjust",
@@ -244,6 +246,18 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
             form=ThresholdForm,
         ),
     )
+
+    def import_link(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:inventory_stockimport_add"))
+
+    def export_link(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:inventory_stockimport_export"))
+
+    # What unfold reads from an action's function.
+    vars(import_link).update(
+        short_description="Import a file", url_path="import-link", attrs={}, icon=None, variant=None
+    )
+    vars(export_link).update(short_description="Export", url_path="export-link", attrs={}, icon=None, variant=None)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return ModelAdmin.has_add_permission(self, request)

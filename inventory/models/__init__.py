@@ -2,6 +2,7 @@ from inventory.models.alert import AlertDelivery, StockAlert
 from inventory.models.hold import Hold, HoldItem
 from inventory.models.run import InventoryRun
 from inventory.models.stock import StockMovement, StockOwner, StockRow
+from inventory.models.stock_import import StockImport, StockImportPart, StockImportRow
 
 __all__ = [
     "AlertDelivery",
@@ -9,6 +10,9 @@ __all__ = [
     "HoldItem",
     "InventoryRun",
     "StockAlert",
+    "StockImport",
+    "StockImportPart",
+    "StockImportRow",
     "StockMovement",
     "StockOwner",
     "StockRow",

@@ -11,6 +11,7 @@ OWN_MODULE = "tenants/task_roles.py"
 # Name of a task → why it spans shops. Each finds what is due for every shop, and acts on each part for its own shop.
 PLATFORM_TASKS = {
     "inventory.reap_holds": "Overdue holds of every shop, in turns; each batch is one shop's transaction.",
+    "inventory.sweep_imports": "Imports of every shop that stand still; each is handed on to its own shop's task.",
     "inventory.verify_stock": "Proves every stock row of the platform, and repairs nothing.",
     "inventory.watch_stock": "Low stock of every shop and pool, in turns; each batch is one owner's transaction.",
     "inventory.deliver_alert": "One alert by its key: a pool's is no one shop's. It acts for the row's own owner.",

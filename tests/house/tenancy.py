@@ -8,10 +8,9 @@ from collections.abc import Iterator
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
     "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold",
-    "HoldItem", "Host", "JournalEntry",
-    "JournalLine", "Membership", "Order", "OrderLine", "Product", "ProductText", "ShopCredential", "ShopSettings",
-    "StockAlert", "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject",
-    "Variant", "WebhookSecret",
+    "HoldItem", "Host", "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "Product", "ProductText",
+    "ShopCredential", "ShopSettings", "StockAlert", "StockImport", "StockImportPart", "StockImportRow",
+    "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
@@ -29,6 +28,8 @@ ALLOWED = {
     "tenants/credentials.py:shop_of_account": "Answers whose a Stripe account is.",
     "tenants/webhook_secrets.py": "A signature is checked before anybody knows whose event it is; rows by their key.",
     "tenants/ownership.py:owner_of": "Answers whose a Stripe object is.",
+    "inventory/bulk/sweep.py": "Finds imports of every shop that stand still or have had their time.",
+    "inventory/bulk/moving.py:open_rows": "The key of a shop's stock owner is the shop's id.",
     "inventory/stock.py:create_stock_row_within": "The key of a shop's stock owner is the shop's id.",
     "inventory/alerts.py:_owners": "Finds whose stock to look at; each is looked at alone.",
     "inventory/alert_delivery.py": "Finds deliveries that are due, and claims one by its key; it acts for its owner.",

@@ -17,6 +17,9 @@ from django.test import Client
 from django.utils import timezone
 
 from commerce.cart.cookie import COOKIE_NAME
+from inventory.bulk.batches import receive_import_within
+from inventory.bulk.rows import Mode
+from inventory.bulk.working import work_on
 from inventory.holds import Line, place_hold
 from inventory.models import AlertDelivery, InventoryRun, StockAlert
 from tenants.audit import Actor, record_audit
@@ -202,6 +205,12 @@ def finish(side: Side, standin: StandIn) -> None:
         owner_id=side.shop_id, alert=alert, channel="webhook", state="failed", next_attempt_at=timezone.now(),
         last_error=f"Nothing answers at {side.shop_id}.",
     )  # fmt: skip
+    batch = receive_import_within(
+        shop_id=side.shop_id, file_name=f"file-of-{side.shop_id}.csv", mode=Mode.SET,
+        data=f"variant_key,on_hand\nnobody-{side.shop_id},1\n{side.shop_id}-SKU,7".encode(),
+        acting=Actor("staff", side.staff.username), reference=f"delivery-to-{side.shop_id}",
+    )  # fmt: skip
+    work_on(shop_id=side.shop_id, import_id=batch.pk)
     StripeObject.objects.create(
         livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",
         shop=side.trade.shop, source="staff",
