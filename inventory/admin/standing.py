@@ -94,7 +94,7 @@ def who(row: StockRow, holders: Sequence[Holder], stories: Mapping[UUID, HoldSto
     rows.append(
         (format_html("<strong>{}</strong>", row.held), format_html("<strong>{}</strong>", "held"), "", "", "", "")
     )
-    return table(HEAD, rows, right={0}, whole={0, 1, 3})
+    return table(HEAD, rows, right={0}, whole={0, 1, 3, 4})
 
 
 def _proof(runs: str | None) -> SafeString | str:
