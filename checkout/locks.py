@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
 from checkout.models import CheckoutAttempt
 from inventory.holds import busy_on_lock_timeout
+from tenants.database import shop_tx
 
 # Milliseconds. Settlement may queue behind a sale of a hot product; longer than that is busy, and the sweep retries.
 LOCK_TIMEOUT_MS = 2000
@@ -21,7 +22,7 @@ LOCK_TIMEOUT_MS = 2000
 @contextmanager
 def checkout_tx(shop_id: str) -> Iterator[None]:
     """A durable transaction of the checkout that waits for locks only so long. Raises InventoryBusy, rolled back."""
-    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_MS}ms"])
         yield

@@ -40,12 +40,15 @@ class GaveUpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run. `fds` are open file descriptors that it inherits; `announces` is what it says when it is ready."""
+    """What to run. `fds` are open file descriptors that it inherits, `announces` is what it says when it is ready,
+    `environment` what it gets beside everybody's.
+    """
 
     name: str
     command: tuple[str, ...]
     fds: tuple[int, ...] = ()
     announces: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -135,7 +138,7 @@ class Supervisor:
         process = subprocess.Popen(
             program.command,
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, **program.environment},
             stdin=subprocess.DEVNULL,
             stdout=its_end,
             stderr=subprocess.STDOUT,

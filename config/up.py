@@ -158,10 +158,14 @@ class Run:
         celery = ("-m", "celery", "--quiet", "-A", "config")
         alone = ("--concurrency", "2", "--without-mingle", "--without-gossip")
         schedule = str(self.options.data / "beat-schedule")
+        # As in production: those who serve own no table, so that row-level security binds them.
+        url = self.lease.services.app_database_url
+        app = {"DATABASE_URL": url} if url else {}
+        web = (sys.executable, *gunicorn, "config.wsgi:application")
         return [
-            Program("web", (sys.executable, *gunicorn, "config.wsgi:application"), fds=(self.channel.fileno(),)),
-            Program("worker", (sys.executable, *celery, "worker", *alone), announces=" ready."),
-            Program("beat", (sys.executable, *celery, "beat", "--schedule", schedule)),
+            Program("web", web, fds=(self.channel.fileno(),), environment=app),
+            Program("worker", (sys.executable, *celery, "worker", *alone), announces=" ready.", environment=app),
+            Program("beat", (sys.executable, *celery, "beat", "--schedule", schedule), environment=app),
         ]
 
     def _prepare(self) -> None:

@@ -27,6 +27,7 @@ from inventory.locks import busy_on_lock_timeout as busy_on_lock_timeout
 from inventory.models import Hold
 from inventory.release_guard import release_guard
 from tenants.audit import Actor, record_audit
+from tenants.database import as_shop, shop_tx
 from tenants.errors import InvalidRequest, ShopExpired
 from tenants.models import Shop
 
@@ -181,13 +182,13 @@ def free_overdue(*, shop_id: str, variant_keys: Sequence[str], now: datetime) ->
     """
     refuse_transaction("free_overdue")
     keys = list(variant_keys)
-    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True), connection.cursor() as cursor:
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id), connection.cursor() as cursor:
         cursor.execute(f"{_OVERDUE} FOR UPDATE OF h SKIP LOCKED", [shop_id, "direct", now, shop_id, keys, 100])
         direct = [row[0] for row in cursor.fetchall()]
         freed = len(
             finish_holds_within(hold_ids=direct, outcome="expired", reason=TIME_WAS_UP, acting=_MAKING_ROOM, now=now)
         )
-    with connection.cursor() as cursor:
+    with as_shop(shop_id), connection.cursor() as cursor:
         cursor.execute(_OVERDUE, [shop_id, "checkout", now, shop_id, keys, OWNED_AT_MOST])
         owned = [row[0] for row in cursor.fetchall()]
     if owned:
@@ -243,7 +244,7 @@ def extend_hold(
     """
     at = now or timezone.now()
     until = at + timedelta(seconds=_ttl(ttl_seconds))
-    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
         bound_lock_waits()
         release_guard().refuse_extend(shop_id=shop_id, hold_id=hold_id, until=until)
         hold = lock_hold(shop_id=shop_id, hold_id=hold_id)
@@ -266,7 +267,7 @@ def bound_request_id() -> str:
 def _finish(
     *, shop_id: str, hold_id: UUID, outcome: Outcome, reason: str, acting: Actor, now: datetime | None
 ) -> HoldState:
-    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
         bound_lock_waits()
         seen = Hold.objects.for_shop(shop_id).filter(pk=hold_id).first()
         if seen is None:
@@ -287,7 +288,7 @@ def _finish(
 
 def _place_and_audit(*, now: datetime, acting: Actor, **wish: Any) -> PlacedHold:
     wish["request_id"] = bound_request_id()
-    with busy_on_lock_timeout(shop_id=wish["shop_id"]):
+    with busy_on_lock_timeout(shop_id=wish["shop_id"]), as_shop(wish["shop_id"]):
         if acting.kind != "staff":
             return place_hold_within(hold_id=uuid7(), now=now, **wish)
         with transaction.atomic(durable=True):

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from inventory import metrics
@@ -23,6 +23,7 @@ from inventory.holds import TIME_WAS_UP, finish_holds_within, refuse_transaction
 from inventory.models import InventoryRun
 from inventory.release_guard import GuardReport, release_guard
 from tenants.audit import REAPER
+from tenants.database import as_shop, shop_tx
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +102,8 @@ def run_once(*, now: datetime, limit: int = 100, pause_seconds: float = PAUSE_SE
     while shops:
         for shop_id in list(shops):
             poisoned = [failure.hold_id for failure in failed if failure.shop_id == shop_id]
-            done, failures = _reap_batch(shop_id, now=now, limit=limit, leave_out=poisoned)
+            with as_shop(shop_id):
+                done, failures = _reap_batch(shop_id, now=now, limit=limit, leave_out=poisoned)
             expired[shop_id] += done
             failed += failures
             if done + len(failures) < limit:
@@ -160,7 +162,7 @@ def _reap_halves(
     middle = len(holds) // 2
     for half in (holds[:middle], holds[middle:]):
         try:
-            with transaction.atomic(durable=True), connection.cursor() as cursor:
+            with shop_tx(shop_id), connection.cursor() as cursor:
                 cursor.execute(_THESE, [list(half), now])
                 done += _expire([row[0] for row in cursor.fetchall()], now)
         except DatabaseError as again:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -21,6 +20,7 @@ from inventory.locks import bound_lock_waits, busy_on_lock_timeout, lock_stock_r
 from inventory.models import HoldItem, StockMovement, StockOwner, StockRow
 from inventory.variants import parse_variant_key
 from tenants.audit import Actor, record_audit
+from tenants.database import shop_tx
 from tenants.errors import InvalidRequest, NotFound
 
 Reason = StockMovement.Reason
@@ -51,7 +51,7 @@ def create_stock_row(
     now: datetime | None = None,
 ) -> StockRow:
     """Opens a row of the shop's own stock with its first movement. Raises InvalidRequest, also when the row exists."""
-    with transaction.atomic(durable=True):
+    with shop_tx(shop_id):
         return create_stock_row_within(
             shop_id=shop_id,
             sku=sku,
@@ -113,7 +113,7 @@ def adjust_stock(
         raise InvalidRequest("An adjustment moves something.", {"delta": ["A whole number other than 0."]})
     if reason not in ADJUSTING:
         raise InvalidRequest("Not a reason to adjust stock.", {"reason": [f"One of {', '.join(sorted(ADJUSTING))}."]})
-    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
         row = _locked(shop_id, stock_row_id)
         change = _move(row, delta, Reason(reason), acting=acting, note=note, now=now or timezone.now())
         _audit("stock.adjusted", row, acting, note, {"delta": delta, "onHand": change.on_hand, "reason": reason})
@@ -129,7 +129,7 @@ def recount_stock(
     Raises InvalidRequest, NotFound, InventoryBusy, and StockHeld when fewer units than are held were counted.
     """
     _count(counted, "counted")
-    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
         row = _locked(shop_id, stock_row_id)
         delta = counted - row.on_hand
         change = StockChange(row.pk, row.on_hand, row.held, 0)
@@ -142,7 +142,7 @@ def recount_stock(
 def set_low_stock_threshold(*, shop_id: str, stock_row_id: int, threshold: int, note: str, acting: Actor) -> None:
     """Units at and below which the row counts as low; 0: never. Raises InvalidRequest, NotFound, InventoryBusy."""
     _count(threshold, "lowStockThreshold")
-    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
         row = _locked(shop_id, stock_row_id)
         before, row.low_stock_threshold = row.low_stock_threshold, threshold
         row.save(update_fields=["low_stock_threshold"])

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest
 
+from tenants.database import begin_scope, end_scope
 from tenants.errors import ShopRequired
 from tenants.models import Shop
 from tenants.policy import ShopPolicy, effective_policy
@@ -64,20 +65,25 @@ def shop_of(request: HttpRequest) -> ShopContext:
 
 
 class bind_shop:
-    """Makes `shop` current for the block, and puts its id on every log line written in it."""
+    """Makes `shop` current for the block: its id is on every log line, and statements see no other shop's rows. None is
+    the platform's own work, which sees all. Raises RuntimeError in the midst of another shop's work.
+    """
 
-    __slots__ = ("_before", "_lines_before", "_shop")
+    __slots__ = ("_before", "_lines_before", "_scope_before", "_shop")
 
     def __init__(self, shop: ShopContext | None) -> None:
         self._shop = shop
 
     def __enter__(self) -> None:
+        shop_id = self._shop.shop_id if self._shop else None
+        self._scope_before = begin_scope(shop_id)
         self._before = _current.set(self._shop)
-        self._lines_before = _shop_id_of_lines.set(self._shop and self._shop.shop_id)
+        self._lines_before = _shop_id_of_lines.set(shop_id)
 
     def __exit__(self, *failure: object) -> None:
         _shop_id_of_lines.reset(self._lines_before)
         _current.reset(self._before)
+        end_scope(self._scope_before)
 
 
 def new_request_id() -> str:

@@ -33,9 +33,9 @@ from tenants.errors import (
 from tenants.host_rows import HostEntry
 from tenants.hosts import for_request, host_map, normalise_host
 from tenants.metrics import NO_SHOP, count_request
-from tenants.models.shop import SHOP_ID_FORM
 from tenants.origin import DEFAULT_PORTS, SAFE_METHODS, from_elsewhere
 from tenants.request_line import RequestLine, write
+from tenants.shop_id import SHOP_ID_FORM
 from tenants.tokens import token_ring
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from tenants.database import as_system
 from tenants.errors import HostsUnavailable
 
 log = structlog.get_logger(__name__)
@@ -283,7 +284,8 @@ class Tiers(Generic[T]):
             return self._usable(_younger(kept, shared))
         asked_at = time.monotonic()
         try:
-            row = self._source.read(key)
+            with as_system():  # before any shop is known
+                row = self._source.read(key)
         except DatabaseError as error:
             log.warning("hosts_not_read", error=type(error).__name__)
             self._database.begin()

@@ -10,6 +10,7 @@ import structlog
 from celery.contrib.django.task import DjangoTask
 
 from tenants.context import bind_shop, current_shop, load_shop, new_request_id
+from tenants.database import as_system
 from tenants.errors import ShopConflict, ShopRequired
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class SystemTask(DjangoTask[..., Any]):
     """The platform's work: it finds what is due for every shop, and does each part for the shop it belongs to.
 
-    No shop is bound while it runs, whoever sent it.
+    No shop is bound while it runs, whoever sent it, and its statements see every shop's rows.
     """
 
     abstract = True
@@ -57,8 +58,11 @@ class ShopTask(DjangoTask[..., Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         shop_id = self._named_shop(kwargs)
-        with _one_request_id() as request_id, bind_shop(load_shop(shop_id, request_id=request_id)):
-            return self.run(*args, **kwargs)
+        with _one_request_id() as request_id:
+            with as_system():  # whether there is such a shop is the platform's to know
+                shop = load_shop(shop_id, request_id=request_id)
+            with bind_shop(shop):
+                return self.run(*args, **kwargs)
 
     def _named_shop(self, kwargs: dict[str, Any]) -> str:
         shop_id = kwargs.get("shop_id")

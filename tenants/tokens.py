@@ -25,6 +25,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from tenants.audit import Actor, record_audit
+from tenants.database import as_system
 from tenants.errors import HostsUnavailable, WrongState
 from tenants.metrics import FRONT_DOOR_TOKEN_REFUSED
 from tenants.models import FrontDoorToken
@@ -190,7 +191,8 @@ class TokenRing:
         if self._failed_at is not None and started - self._failed_at < RETRY_SECONDS:
             return
         try:
-            self._valid = tuple(FrontDoorToken.objects.filter(slot__isnull=False).values_list("pk", "digest"))
+            with as_system():
+                self._valid = tuple(FrontDoorToken.objects.filter(slot__isnull=False).values_list("pk", "digest"))
         except DatabaseError as error:
             log.warning("front_door_tokens_not_read", error=type(error).__name__)
             self._failed_at = time.monotonic()
@@ -208,7 +210,8 @@ class TokenRing:
         moment = timezone.now()
         older = Q(last_used_at__isnull=True) | Q(last_used_at__lt=moment - timedelta(seconds=USED_EVERY_SECONDS))
         try:
-            FrontDoorToken.objects.filter(older, pk=token_id).update(last_used_at=moment)
+            with as_system():
+                FrontDoorToken.objects.filter(older, pk=token_id).update(last_used_at=moment)
         except DatabaseError as error:  # a date for staff to read is no reason to refuse a customer
             log.warning("front_door_token_use_not_kept", error=type(error).__name__)
             connection.close_if_unusable_or_obsolete()

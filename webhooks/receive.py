@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from commerce.gateway.signatures import verify_signature
 from tenants.context import ShopContext
+from tenants.database import as_system
 from tenants.errors import TenantMismatch
 from tenants.metrics import NO_SHOP
 from tenants.ownership import StripeScope
@@ -39,6 +40,7 @@ class Receipt:
     outcome: str
 
 
+@as_system()
 def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopContext | None, request_id: str) -> Receipt:
     """Takes one delivery. `host_shop` is set on a shop's own host, where only that shop's events are taken.
 

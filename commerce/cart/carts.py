@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
@@ -31,6 +30,7 @@ from commerce.cart.lines import (
 from commerce.cart.locks import lock_cart
 from commerce.cart.models import Cart, CartLine
 from inventory.variants import parse_variant_key
+from tenants.database import in_shop_tx
 from tenants.errors import NotFound
 
 _LINE_FIELDS = (
@@ -60,7 +60,7 @@ def units_in_cart(*, shop_id: str, cart_id: UUID) -> int:
     return int(lines.aggregate(units=Sum("quantity", default=0))["units"])
 
 
-@transaction.atomic(durable=True)
+@in_shop_tx
 def add_line(*, shop_id: str, cart_id: UUID | None, line: NewLine) -> CartSnapshot:
     """Adds `line`, or its quantity to the same line; makes the cart when there is none. Returns the cart after it.
 
@@ -86,7 +86,7 @@ def add_line(*, shop_id: str, cart_id: UUID | None, line: NewLine) -> CartSnapsh
     return _changed(cart, rows)
 
 
-@transaction.atomic(durable=True)
+@in_shop_tx
 def set_quantity(*, shop_id: str, cart_id: UUID, line_id: UUID, quantity: int) -> CartSnapshot:
     """Sets a line's quantity; 0 removes the line. Returns the cart after it.
 
@@ -110,7 +110,7 @@ def remove_line(*, shop_id: str, cart_id: UUID, line_id: UUID) -> CartSnapshot:
     return set_quantity(shop_id=shop_id, cart_id=cart_id, line_id=line_id, quantity=0)
 
 
-@transaction.atomic(durable=True)
+@in_shop_tx
 def replace_lines(*, shop_id: str, cart_id: UUID | None, lines: Sequence[NewLine]) -> CartSnapshot:
     """Makes `lines`, equal ones summed, the whole content of the cart; makes the cart when there is none.
 
@@ -124,7 +124,7 @@ def replace_lines(*, shop_id: str, cart_id: UUID | None, lines: Sequence[NewLine
     return _changed(cart, rows)
 
 
-@transaction.atomic(durable=True)
+@in_shop_tx
 def empty_cart(*, shop_id: str, cart_id: UUID) -> CartSnapshot:
     """Removes every line. A cart that is empty already stays as it is. Raises NotFound for an unknown cart."""
     cart, rows = _locked(shop_id=shop_id, cart_id=cart_id)
@@ -134,7 +134,7 @@ def empty_cart(*, shop_id: str, cart_id: UUID) -> CartSnapshot:
     return _changed(cart, [])
 
 
-@transaction.atomic(durable=True)
+@in_shop_tx
 def remember_shown(*, shop_id: str, cart_id: UUID, shown: dict[UUID, tuple[int, str]]) -> None:
     """Keeps the unit prices just shown: line id → (minor units, currency). Not a change of the cart: no new generation.
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from . import postgres, valkey
 from .place import EmbeddedError, Place, locked, place_of, private_folder
-from .postgres import ROLE, Profile
+from .postgres import APP_ROLE, ROLE, Profile
 from .processes import alive, started_at
 from .programs import postgres_install, valkey_server
 
@@ -59,6 +59,8 @@ class Services:
     """Where the servers answer, and which processes they are; an empty URL and pid 0 for one that wasn't asked for."""
 
     database_url: str = ""
+    """As the owner, who migrates; `app_database_url` is for the programs that serve."""
+    app_database_url: str = ""
     redis_url: str = ""
     postgres_pid: int = 0
     valkey_pid: int = 0
@@ -156,8 +158,13 @@ def _ensure(place: Place, profile: Profile, servers: frozenset[Server]) -> Servi
     services = Services()
     if "postgres" in servers:
         pid = postgres.ensure(place, profile=profile)
-        url = f"postgres://{ROLE}@/{ROLE}?host={quote(str(place.sockets))}"
-        services = replace(services, postgres_pid=pid, database_url=url)
+        where = f"@/{ROLE}?host={quote(str(place.sockets))}"
+        services = replace(
+            services,
+            postgres_pid=pid,
+            database_url=f"postgres://{ROLE}{where}",
+            app_database_url=f"postgres://{APP_ROLE}{where}",
+        )
     if "valkey" in servers:
         pid = valkey.ensure(place, profile=profile)
         services = replace(services, valkey_pid=pid, redis_url=f"unix://{quote(str(place.valkey_socket))}?db=0")

@@ -19,7 +19,10 @@ Profile = Literal["durable", "fast"]
 """`fast` gives up durability: for tests, whose data are made anew each time."""
 
 ROLE = "holdfast"
-"""The application's role and database. Never a superuser: row-level security and REVOKEs would not bind it."""
+"""Owns the database of the same name, and migrates it. Never a superuser: REVOKEs would not bind it."""
+
+APP_ROLE = "holdfast_app"
+"""What the running programs log in as: no rights of its own, it takes those of `holdfast_web` or `holdfast_system`."""
 
 SETTINGS = {
     "listen_addresses": "",
@@ -36,9 +39,20 @@ FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes"
 
 # Nobody else enters the socket's folder, so the application's role needs no password; the superuser can't log in at
 # all, its work is done in single-user mode before the server starts.
-HBA = f"local all {ROLE} trust\n"
+HBA = f"local all {ROLE},{APP_ROLE} trust\n"
 
-FIRST_STATEMENTS = f"CREATE ROLE {ROLE} LOGIN NOSUPERUSER CREATEDB\nCREATE DATABASE {ROLE} OWNER {ROLE}\n"
+# One statement a line, as single-user mode reads them. Repeatable: a folder of an earlier release lacks some roles.
+ROLES = "".join(
+    f"DO $$ BEGIN CREATE ROLE {role} {options}; EXCEPTION WHEN duplicate_object THEN NULL; END $$\n"
+    for role, options in (
+        (ROLE, "LOGIN NOSUPERUSER CREATEDB"),
+        (APP_ROLE, "LOGIN NOSUPERUSER NOINHERIT"),
+        ("holdfast_web", "NOLOGIN"),
+        ("holdfast_system", "NOLOGIN"),
+    )
+)
+ROLES += f"GRANT holdfast_web, holdfast_system TO {ROLE}, {APP_ROLE}\n"
+DATABASE = f"CREATE DATABASE {ROLE} OWNER {ROLE}\n"
 
 
 State = Literal["ready", "starting", "silent"]
@@ -117,17 +131,24 @@ def _initialise(place: Place, *, profile: Profile) -> None:
     init += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
     init += ["--no-sync"] if profile == "fast" else []
     run(place, init, folder=fresh)
-    (fresh / "pg_hba.conf").write_text(HBA)
-    said = run(
-        place, [str(programs / "postgres"), "--single", "-D", where, "postgres"], folder=fresh, given=FIRST_STATEMENTS
-    )
-    if "ERROR" in said or "FATAL" in said:
-        raise EmbeddedError(f"The role {ROLE} could not be created in {place.data}:\n{said}")
+    _provide(place, fresh, ROLES + DATABASE)
     fresh.rename(place.cluster)
+
+
+def _provide(place: Place, cluster: Path, statements: str) -> None:
+    """Run statements as the superuser, then let in the roles that they made. The server isn't running."""
+    single = [str(postgres_programs(place) / "postgres"), "--single", "-D", _folder(place, cluster), "postgres"]
+    said = run(place, single, folder=cluster, given=statements)
+    if "ERROR" in said or "FATAL" in said:
+        raise EmbeddedError(f"The roles could not be created in {place.data}:\n{said}")
+    (cluster / "pg_hba.conf").write_text(HBA)
 
 
 def _start(place: Place, *, profile: Profile) -> int:
     programs = postgres_programs(place)
+    if (place.cluster / "pg_hba.conf").read_text() != HBA:
+        _clear_remains(place)
+        _provide(place, place.cluster, ROLES)
     settings = {
         **SETTINGS,
         "unix_socket_directories": str(place.sockets),

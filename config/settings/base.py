@@ -86,7 +86,7 @@ TEMPLATES = [
 DATABASES = {
     "default": {
         **env.db_url_config(required("DATABASE_URL", "In development run through dev.py, which starts a PostgreSQL.")),
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "tenants.postgres",
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": True,

@@ -11,8 +11,8 @@ from django.db import models
 from django.db.models import Q
 
 from tenants.scoping import ShopQuerySet
+from tenants.shop_id import SHOP_ID_FORM
 
-SHOP_ID_FORM = r"\A[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 SHOP_ID = RegexValidator(SHOP_ID_FORM, "Lower-case letters, digits and hyphens.")
 
 

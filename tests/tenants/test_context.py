@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from tenants.api.inputs import convert_input
 from tenants.audit import Actor, record_audit
-from tenants.context import bind_shop, current_shop, load_shop, shop_of
+from tenants.context import bind_shop, current_shop, load_shop, shop_context, shop_of
 from tenants.errors import InvalidRequest, ShopRequired
 from tenants.models import AuditEntry, Shop, ShopSettings
 from tenants.ownership import StripeScope, owner_of, record_ownership
@@ -34,14 +34,15 @@ def test_without_a_shop_there_is_none():
 
 def test_a_bound_shop_is_current_for_the_block_and_in_every_line():
     ShopFactory(id="acme")
-    ShopFactory(id="other")
+    other = ShopFactory(id="other")
     with bind_shop(load_shop("acme")):
-        with bind_shop(load_shop("other")):
-            assert current_shop().shop_id == "other"
+        with bind_shop(load_shop("acme")):
+            assert current_shop().shop_id == "acme"
         assert current_shop().shop_id == "acme"
         assert structlog.contextvars.get_contextvars()["shop_id"] == "acme"
-        with bind_shop(None), pytest.raises(ShopRequired):
-            current_shop()
+        with pytest.raises(RuntimeError, match="other"):
+            bind_shop(shop_context(other, request_id="", host="", canonical_host="")).__enter__()
+        assert current_shop().shop_id == "acme"
     with pytest.raises(ShopRequired):
         current_shop()
 

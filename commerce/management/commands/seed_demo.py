@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from commerce.demo.seeding import SeedReport, seed
+from tenants.database import as_system
 
 
 class Command(BaseCommand):
@@ -19,6 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", type=Path, metavar="FILE", help="write shops and staff there, passwords included")
 
+    @as_system()
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.ENVIRONMENT not in {"development", "test"}:
             raise CommandError("seed_demo knows its passwords: it runs in development and tests only.")

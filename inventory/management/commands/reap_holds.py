@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from inventory.reaper import run_once
+from tenants.database import as_system
 
 
 class Command(BaseCommand):
@@ -19,6 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--limit", type=int, default=100, help="Holds per batch, 1 to 10000 (default 100).")
         parser.add_argument("--json", action="store_true", help="Write the report as JSON.")
 
+    @as_system()
     def handle(self, *args: Any, limit: int, **options: Any) -> None:
         if not 1 <= limit <= 10_000:
             raise CommandError("--limit is 1 to 10000.")

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from inventory.models import StockOwner
 from inventory.verify import prove_stock, verify_stock
+from tenants.database import as_system
 
 
 class Command(BaseCommand):
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--shop", metavar="ID", help="only this shop's rows (or a pool's); leaves no run behind")
         parser.add_argument("--json", type=Path, metavar="FILE", help="Write the report to FILE as JSON.")
 
+    @as_system()
     def handle(self, *args: Any, **options: Any) -> None:
         owner_id: str | None = options["shop"]
         if owner_id is not None and not StockOwner.objects.filter(pk=owner_id).exists():

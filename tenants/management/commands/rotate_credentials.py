@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from tenants.database import as_system
 from tenants.resealing import reseal_all
 from tenants.sealing import SealError
 
@@ -21,6 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Open everything, write nothing.")
         parser.add_argument("--batch", type=int, default=100, help="Rows per transaction, 1 to 1000 (default 100).")
 
+    @as_system()
     def handle(self, *args: Any, dry_run: bool, batch: int, **options: Any) -> None:
         if not 1 <= batch <= 1000:
             raise CommandError("--batch is 1 to 1000.")
