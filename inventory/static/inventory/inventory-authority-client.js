@@ -150,7 +150,7 @@ export class InventoryAuthorityClient {
    * @param {Item[]} items @param {{ttlSeconds?: number, idempotencyKey?: string}} [options]
    * @returns {Promise<RemoteHold>}
    */
-  async hold(items, { ttlSeconds, idempotencyKey = crypto.randomUUID() } = {}) {
+  async hold(items, { ttlSeconds, idempotencyKey = newKey() } = {}) {
     const asked = lines(items);
     const body = { items: asked, idempotencyKey, ...(ttlSeconds === undefined ? {} : { ttlSeconds }) };
     try {
@@ -416,6 +416,12 @@ function lines(items) {
     throw new AuthorityInvalid("At least one line, each of at least one unit.");
   }
   return found;
+}
+
+// Node.js 18 and pages without TLS have none; a key that isn't unique would be another hold's.
+function newKey() {
+  if (!globalThis.crypto?.randomUUID) throw new AuthorityInvalid("No crypto.randomUUID here: pass an idempotencyKey.");
+  return crypto.randomUUID();
 }
 
 const readChecked = (item) => ({

@@ -1,8 +1,11 @@
 // Makes calls with the JavaScript client: a line {options, verb, args} on standard input becomes a line with the outcome
 // on standard output, in the words that the Python tests use. The client's address is the first argument.
 
+import { webcrypto } from "node:crypto";
 import { argv, stdin, stdout } from "node:process";
 import { createInterface } from "node:readline";
+
+globalThis.crypto ??= webcrypto; // Node.js 18 keeps it in its module
 
 const { InventoryAuthorityClient, AuthorityError, delayBefore } = await import(argv[2]);
 
