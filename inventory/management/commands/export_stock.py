@@ -14,6 +14,7 @@ from django.utils import timezone
 from inventory.bulk.exporting import Selection, Which, export_stock, template
 from inventory.bulk.formats import Format
 from inventory.bulk.rows import Mode
+from tenants.database import as_system
 from tenants.models import Shop
 
 ROWS: Final[dict[str, Which]] = {"all": "", "out": "out", "low": "low", "held": "held"}
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--template", choices=[str(mode) for mode in Mode], help="A template of this kind instead.")
         parser.add_argument("--output", type=Path, help="The file to write; standard output without.")
 
+    @as_system()
     def handle(self, *args: Any, **options: Any) -> None:
         shop_id, kind, output = options["shop"], Format(options["format"]), options["output"]
         if not Shop.objects.filter(pk=shop_id).exists():

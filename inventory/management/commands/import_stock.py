@@ -18,6 +18,7 @@ from inventory.bulk.rows import Mode
 from inventory.bulk.working import work_on
 from inventory.models import StockImport, StockImportRow
 from tenants.audit import Actor
+from tenants.database import as_system
 from tenants.errors import HoldfastError
 from tenants.models import Shop
 
@@ -47,6 +48,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="", help="Why; kept in the audit trail and with every movement.")
         parser.add_argument("--json", action="store_true", help="Write the report as JSON.")
 
+    @as_system()
     def handle(self, *args: Any, **options: Any) -> None:
         shop_id, reason = options["shop"], options["reason"].strip()
         if not Shop.objects.filter(pk=shop_id).exists():
