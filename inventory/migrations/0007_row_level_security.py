@@ -17,7 +17,4 @@ class Migration(migrations.Migration):
         rows_of_a_shop("inventory_stockimportrow"),
         rows_of_a_shop("inventory_stockalert", column="owner_id"),
         rows_of_a_shop("inventory_alertdelivery", column="owner_id"),
-        rows_of_a_shop("inventory_stockimport"),
-        rows_of_a_shop("inventory_stockimportpart"),
-        rows_of_a_shop("inventory_stockimportrow"),
     ]
