@@ -18,6 +18,7 @@ from inventory.bulk.formats import FileRefused, Format, sniff
 from inventory.bulk.rows import Code, Mode
 from inventory.models import StockImport, StockImportPart, StockImportRow
 from tenants.audit import Actor, record_audit
+from tenants.database import shop_tx
 from tenants.errors import HoldfastError, InvalidRequest, NotFound
 
 PART_BYTES: Final = 1024 * 1024
@@ -92,7 +93,7 @@ def look_at(*, shop_id: str, data: bytes, mode: Mode, reference: str) -> Format:
 def confirm_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) -> StockImport:
     """Has the previewed rows applied. Raises NotFound, WrongState, and FileRefused for a delivery added before."""
     try:
-        with transaction.atomic(durable=True):
+        with shop_tx(shop_id):
             batch = _locked(shop_id, import_id, Status.READY)
             now = timezone.now()
             _move(batch, Status.APPLYING, confirmed_by=str(acting), confirmed_at=now, reason=reason, worked_at=now)
@@ -109,7 +110,7 @@ def confirm_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) 
 
 def discard_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) -> None:
     """Closes an import that was never confirmed; its rows are purged in time. Raises NotFound, WrongState."""
-    with transaction.atomic(durable=True):
+    with shop_tx(shop_id):
         batch = _locked(shop_id, import_id, Status.RECEIVED, Status.READY, Status.UNREADABLE)
         _move(batch, Status.DISCARDED, finished_at=timezone.now())
         _audit(batch, acting, "discarded", reason, {})
@@ -120,7 +121,7 @@ def retry_failed(*, shop_id: str, import_id: int, reason: str, acting: Actor) ->
 
     Rows that can't be read are left: they need another text. Raises NotFound, WrongState, InvalidRequest for none.
     """
-    with transaction.atomic(durable=True):
+    with shop_tx(shop_id):
         batch = _locked(shop_id, import_id, Status.APPLIED)
         failed = StockImportRow.objects.for_shop(shop_id).filter(batch_id=batch.pk, state=State.FAILED)
         tried = failed.filter(code__in=WORTH_A_RETRY).update(state=State.PENDING, seen_on_hand=None)
@@ -137,7 +138,7 @@ def undo_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) -> 
 
     Raises NotFound, WrongState.
     """
-    with transaction.atomic(durable=True):
+    with shop_tx(shop_id):
         batch = _locked(shop_id, import_id, Status.APPLIED)
         applied = StockImportRow.objects.for_shop(shop_id).filter(batch_id=batch.pk, state=State.APPLIED)
         applied.exclude(code="").update(code="", problem="")  # refused by an earlier undo: asked again

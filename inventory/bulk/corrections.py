@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.db import transaction
 from django.utils import timezone
 
 from inventory.bulk.applying import apply_rows_within
@@ -16,6 +15,7 @@ from inventory.bulk.rows import NUMBERS, Code, Mode, RawRow, RowRefused, WantedR
 from inventory.locks import bound_lock_waits, busy_on_lock_timeout
 from inventory.models import StockImport, StockImportRow
 from tenants.audit import Actor, record_audit
+from tenants.database import shop_tx
 from tenants.errors import InvalidRequest, NotFound
 
 Status = StockImport.Status
@@ -32,7 +32,7 @@ def retry_row(
     What was corrected stays, also when the row is refused again: InvalidRequest says why. Raises NotFound, WrongState,
     InventoryBusy.
     """
-    with busy_on_lock_timeout(shop_id=shop_id), transaction.atomic(durable=True):
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
         bound_lock_waits()
         batch, row = _locked_failed(shop_id, row_id)
         before = {"variantKey": row.variant_key, "number": row.number, "threshold": row.threshold}
@@ -56,7 +56,7 @@ def retry_row(
 
 def dismiss_row(*, shop_id: str, row_id: int, reason: str, acting: Actor) -> None:
     """Puts a failed row aside for good: somebody decided that it needn't be applied. Raises NotFound, WrongState."""
-    with transaction.atomic(durable=True):
+    with shop_tx(shop_id):
         _, row = _locked_failed(shop_id, row_id)
         row.state = State.DISMISSED
         row.save(update_fields=["state"])

@@ -22,6 +22,7 @@ from inventory.bulk.reading_json import FORMAT
 from inventory.bulk.rows import NUMBERS, Mode
 from inventory.bulk.sheets import Cell, stream_workbook
 from inventory.models import StockImport, StockImportRow, StockRow
+from tenants.database import as_shop
 
 PAGE: Final = 5000
 SHEET: Final = "stock"
@@ -62,7 +63,7 @@ def export_stock(selection: Selection, *, kind: Format, now: datetime) -> Iterat
 def stock_rows(selection: Selection) -> Iterator[Sequence[Cell]]:
     """`(variant key, on hand, held, available, threshold)` in order of key, read PAGE at a time."""
     after = ""
-    while page := list(_selected(selection).filter(variant_key__gt=after)[:PAGE]):
+    while page := _page(selection, after):
         yield from page
         after = page[-1][0]
 
@@ -95,6 +96,12 @@ def stream_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterato
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue().encode()
+
+
+def _page(selection: Selection, after: str) -> list[tuple[str, int, int, int, int]]:
+    """Under the shop's scope, page by page: an answer is streamed when the request and its scope are over."""
+    with as_shop(selection.shop_id):
+        return list(_selected(selection).filter(variant_key__gt=after)[:PAGE])
 
 
 def _selected(selection: Selection) -> QuerySet[StockRow, tuple[str, int, int, int, int]]:
@@ -134,9 +141,8 @@ def _stream_json(rows: Iterable[Sequence[Cell]], shop_id: str, now: datetime) ->
 
 def _failed(batch: StockImport) -> Iterator[Sequence[Cell]]:
     units = NUMBERS[Mode(batch.mode)]
-    rows = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk, state=StockImportRow.State.FAILED)
     after = 0
-    while page := list(rows.filter(position__gt=after).order_by("position")[:PAGE]):
+    while page := _failed_page(batch, after):
         for row in page:
             raw = row.raw if not row.variant_key and isinstance(row.raw, dict) else {}
             number = next((raw[name] for name in units if raw.get(name)), "") if row.number is None else row.number
@@ -144,3 +150,9 @@ def _failed(batch: StockImport) -> Iterator[Sequence[Cell]]:
             key = row.variant_key or raw.get("key", "")
             yield (row.line, row.problem, key, raw.get("sku", ""), raw.get("attributes", ""), number, threshold)
         after = page[-1].position
+
+
+def _failed_page(batch: StockImport, after: int) -> list[StockImportRow]:
+    rows = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk, state=StockImportRow.State.FAILED)
+    with as_shop(batch.shop_id):
+        return list(rows.filter(position__gt=after).order_by("position")[:PAGE])

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from inventory.bulk import reading_csv, reading_xlsx
@@ -27,6 +27,7 @@ from inventory.bulk.moving import stock_by_key
 from inventory.bulk.reading_json import read_json
 from inventory.bulk.rows import Code, Mode, RawRow, RowRefused, WantedRow, wanted_row
 from inventory.models import StockImport, StockImportPart, StockImportRow
+from tenants.database import shop_tx
 from tenants.storable import storable
 
 log = structlog.get_logger(__name__)
@@ -176,7 +177,7 @@ def _store(batch: StockImport, rows: list[ReadRow], twins: Mapping[int, int], *,
             fates[row.position] = refused(row.error)
         elif row.position in twins:
             fates[row.position] = _duplicate(lines.get(twins[row.position]))
-    with transaction.atomic(durable=True):
+    with shop_tx(batch.shop_id):
         own = StockImport.objects.for_shop(shop_id).select_for_update(skip_locked=True).filter(pk=batch.pk).first()
         if own is None or own.status != Status.RECEIVED or own.rows_read != after:
             return False

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
 from inventory.bulk.batches import ask_for_work
 from inventory.models import StockImport, StockImportPart, StockImportRow
+from tenants.database import shop_tx
 
 STANDSTILL: Final = timedelta(minutes=2)
 """A worker reports several times a second; one that hasn't for this long is gone, or was never asked."""
@@ -69,7 +70,7 @@ def _purge_rows(now: datetime) -> int:
         states = [State.PENDING, State.UNCHANGED, State.APPLIED, State.UNDONE, State.DISMISSED]
         if status in {Status.DISCARDED, Status.UNREADABLE}:
             states.append(State.FAILED)
-        with transaction.atomic(durable=True), connection.cursor() as cursor:
+        with shop_tx(shop_id), connection.cursor() as cursor:
             cursor.execute(_PURGE, [shop_id, import_id, [str(state) for state in states], ROWS_AT_ONCE])
             purged += cursor.rowcount
     return purged

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -22,6 +22,7 @@ from inventory.bulk.rows import Code
 from inventory.locks import bound_lock_waits, is_contention
 from inventory.models import StockImport, StockImportRow
 from tenants.audit import record_audit
+from tenants.database import as_shop, shop_tx
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,11 @@ def work_on(*, shop_id: str, import_id: int, seconds: float = SECONDS) -> bool:
     """Does what the import waits for; False when time was up before the end. Repeats, and workers beside each other,
     are harmless: every step takes what is left to do under the import's lock.
     """
-    until = time.monotonic() + seconds
+    with as_shop(shop_id):
+        return _work(shop_id, import_id, time.monotonic() + seconds)
+
+
+def _work(shop_id: str, import_id: int, until: float) -> bool:
     while time.monotonic() < until:
         batch = StockImport.objects.for_shop(shop_id).filter(pk=import_id).first()
         if batch is None:
@@ -98,7 +103,7 @@ def _drain(batch: StockImport, step: Step, until: float) -> bool:
 
 def _apply_some(batch: StockImport, limit: int, after: int) -> int | None:
     """Applies the next rows in one transaction; the last one's position. None: the end, or another worker is at it."""
-    with transaction.atomic(durable=True):
+    with shop_tx(batch.shop_id):
         own = _taken(batch, Status.APPLYING)
         if own is None:
             return None
@@ -117,7 +122,7 @@ def _apply_some(batch: StockImport, limit: int, after: int) -> int | None:
 
 def _undo_some(batch: StockImport, limit: int, after: int) -> int | None:
     """As `_apply_some`, the other way. Rows that were refused have a code and aren't asked again."""
-    with transaction.atomic(durable=True):
+    with shop_tx(batch.shop_id):
         own = _taken(batch, Status.UNDOING)
         if own is None:
             return None
@@ -154,7 +159,7 @@ def _applied(batch: StockImport) -> QuerySet[StockImportRow]:
 
 def _give_up(batch: StockImport, code: Code, problem: str) -> None:
     """Leaves the row that comes next with its reason: one poisoned row doesn't stop the rest."""
-    with transaction.atomic(durable=True):
+    with shop_tx(batch.shop_id):
         own = StockImport.objects.for_shop(batch.shop_id).select_for_update().get(pk=batch.pk)
         undoing = own.status == Status.UNDOING
         row = (_applied(own) if undoing else _pending(own)).first()
