@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.models import Exists, F, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
@@ -22,7 +22,6 @@ from checkout.locks import attempt_for_update, checkout_tx
 from checkout.models import CheckoutAttempt
 from checkout.repricing import Quote, client_digest, intent_digest
 from checkout.stripe_session import MINIMUM_LIFE, session_expiry, session_params
-from commerce.gateway.client import access_of
 from commerce.gateway.failures import StripeFailure, Verdict
 from commerce.gateway.sessions import SessionFacts
 from commerce.models import Cart, Order
@@ -49,6 +48,20 @@ CLOCK_MARGIN = timedelta(minutes=5)
 # States in which a session may exist that no row names.
 UNRECORDED = frozenset({State.SENDING, State.UNKNOWN, State.CLOSING})
 
+# Attempt, then its order, in one round trip; neither where somebody else has ended or recorded the attempt.
+RECORD_SESSION = """
+WITH recorded AS (
+    UPDATE checkout_checkoutattempt
+       SET state = 'open', session_id = %(session_id)s, url_answered = true, lease_until = NULL
+     WHERE shop_id = %(shop_id)s AND id = %(attempt_id)s AND state IN ('sending', 'unknown')
+    RETURNING order_id
+)
+UPDATE commerce_order
+   SET session_id = %(session_id)s
+  FROM recorded
+ WHERE commerce_order.shop_id = %(shop_id)s AND commerce_order.id = recorded.order_id
+"""
+
 ATTEMPT_SLOTS = ("attempt_one_open_per_cart", "attempt_one_open_per_key")
 
 
@@ -57,14 +70,15 @@ class LostTheClaim(Exception):
 
 
 def claim_attempt(
-    *, shop: ShopContext, command: StartCheckout, quote: Quote, changes: Sequence[dict[str, Any]]
+    *, shop: ShopContext, command: StartCheckout, quote: Quote, changes: Sequence[dict[str, Any]], account: str
 ) -> CheckoutAttempt:
-    """tx 1: attempt, pending order and hold, or nothing. The first send is counted here, before it happens.
+    """tx 1: attempt, pending order and hold, or nothing. The first send, to the Stripe `account`, is counted here,
+    before it happens.
 
     Raises LostTheClaim, InsufficientStock, InventoryBusy; UnknownHost when the host has moved meanwhile.
     """
     now = timezone.now()
-    attempt = _new_attempt(shop=shop, command=command, quote=quote, changes=changes, now=now)
+    attempt = _new_attempt(shop=shop, command=command, quote=quote, changes=changes, account=account, now=now)
     claim = claim_of(command, quote.generation)
     try:
         with checkout_tx(shop.shop_id):
@@ -109,7 +123,13 @@ def claim_attempt(
 
 
 def _new_attempt(
-    *, shop: ShopContext, command: StartCheckout, quote: Quote, changes: Sequence[dict[str, Any]], now: datetime
+    *,
+    shop: ShopContext,
+    command: StartCheckout,
+    quote: Quote,
+    changes: Sequence[dict[str, Any]],
+    account: str,
+    now: datetime,
 ) -> CheckoutAttempt:
     attempt_id, order_id = uuid7(), uuid7()
     hold_id = uuid7() if shop.policy.inventory_mode == "reserve_ttl" else None
@@ -122,10 +142,10 @@ def _new_attempt(
         cart_generation=quote.generation,
         client_key=command.client_key,
         client_digest=client_sent if command.client_key else "",
-        intent_digest=intent_digest(shop=shop, quote=quote, command=command),
+        intent_digest=intent_digest(shop=shop, quote=quote, command=command, account=account),
         order_id=order_id,
         hold_id=hold_id,
-        stripe_account=access_of(shop).scope.account,
+        stripe_account=account,
         stripe_key=f"checkout:{shop.shop_id}:{attempt_id}",
         stripe_params=session_params(
             shop=shop,
@@ -186,12 +206,11 @@ def record_session(*, attempt: CheckoutAttempt, session: SessionFacts, livemode:
     session unpayable and answer no address.
     """
     attempts = CheckoutAttempt.objects.for_shop(attempt.shop_id).filter(pk=attempt.pk)
-    fields = {"state": State.OPEN, "session_id": session.id, "url_answered": True, "lease_until": None}
-    with checkout_tx(attempt.shop_id):
-        recorded = attempts.filter(state__in=[State.SENDING, State.UNKNOWN]).update(**fields) == 1
+    named: dict[str, UUID | str] = {"shop_id": attempt.shop_id, "attempt_id": attempt.pk, "session_id": session.id}
+    with checkout_tx(attempt.shop_id), connection.cursor() as cursor:
+        cursor.execute(RECORD_SESSION, named)
+        recorded = cursor.rowcount == 1
         _own(attempt=attempt, session=session, livemode=livemode)
-        if recorded:
-            Order.objects.for_shop(attempt.shop_id).filter(pk=attempt.order_id).update(session_id=session.id)
     # Otherwise a twin or the resolver was faster, perhaps with the very same session.
     if not recorded and not attempts.filter(state=State.OPEN, session_id=session.id).exists():
         return False

@@ -11,6 +11,7 @@ from checkout.contracts import StartCheckout
 from checkout.errors import ClientKeyConflict
 from checkout.models import CheckoutAttempt
 from checkout.repricing import Quote, client_digest, intent_digest
+from commerce.gateway.client import AccessOnce
 from tenants.context import ShopContext
 
 State, Outcome = CheckoutAttempt.State, CheckoutAttempt.Outcome
@@ -72,13 +73,16 @@ def refuse_other_request_under_key(*, shop_id: str, command: StartCheckout) -> N
         raise ClientKeyConflict("This Idempotency-Key was used for another request.")
 
 
-def same_intent(*, shop: ShopContext, attempt: CheckoutAttempt, command: StartCheckout, quote: Quote) -> bool:
+def same_intent(
+    *, shop: ShopContext, attempt: CheckoutAttempt, command: StartCheckout, quote: Quote, stripe: AccessOnce
+) -> bool:
     """Whether repeating `command` means this attempt: the cart's generation and the digest of the intent agree."""
     if not command.uses_cart:
         return True  # the key's digest has been compared already
-    return attempt.cart_generation == quote.generation and attempt.intent_digest == intent_digest(
-        shop=shop, quote=quote, command=command
-    )
+    if attempt.cart_generation != quote.generation:
+        return False
+    account = stripe.selling().scope.account
+    return attempt.intent_digest == intent_digest(shop=shop, quote=quote, command=command, account=account)
 
 
 def bought_within(*, shop_id: str, claim: Claim, but: UUID) -> bool:

@@ -12,7 +12,6 @@ from checkout.contracts import StartCheckout, WantedLine
 from checkout.errors import AmountTooSmall
 from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.lookup import CatalogItem, items_by_key
-from commerce.gateway.client import access_of
 from commerce.money import minimum_charge
 from commerce.orders.orders import NewLine
 from inventory.holds import Line
@@ -124,13 +123,15 @@ def described(item: CatalogItem) -> str:
     return item.title[: LONGEST_TITLE - len(ending)] + ending
 
 
-def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout) -> str:
-    """Digest of everything that would make it another purchase: lines, prices, mode, currency, customer, period."""
+def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout, account: str) -> str:
+    """Digest of everything that would make it another purchase: lines, prices, mode, currency, customer, period, and
+    the Stripe `account` that the shop sells on.
+    """
     return _digest(
         {
             "kind": shop.policy.kind,
             "ui": shop.policy.checkout_ui,
-            "account": access_of(shop).scope.account,
+            "account": account,
             "currency": quote.currency,
             "email": command.email,
             "locale": command.locale,

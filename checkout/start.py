@@ -28,7 +28,7 @@ from checkout.models import CheckoutAttempt
 from checkout.repricing import Quote, reprice
 from checkout.settle import SessionVerdict, judge_session, settle_session
 from commerce.cart.carts import cart_snapshot
-from commerce.gateway.client import access_for_account, create_session, read_session
+from commerce.gateway.client import AccessOnce, create_session, read_session
 from commerce.gateway.failures import StripeFailure
 from commerce.gateway.sessions import SessionFacts
 from commerce.models import Order
@@ -64,12 +64,15 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
     began = time.monotonic()
     freed = False
     while time.monotonic() - began < PATIENCE:
+        stripe = AccessOnce(shop)
         refuse_other_request_under_key(shop_id=shop.shop_id, command=command)
         wanted = read_wanted(shop=shop, command=command)
         if not wanted.lines:
             return answer_bought(shop=shop, command=command)
         quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
-        turn = replay_or_supersede(shop=shop, command=command, wanted=wanted, quote=quote)  # asks Stripe, no tx
+        turn = replay_or_supersede(
+            shop=shop, command=command, wanted=wanted, quote=quote, stripe=stripe
+        )  # asks Stripe, no tx
         if turn.answer is not None:
             return turn.answer
         if turn.look_again:
@@ -78,7 +81,8 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
         changes = judged_changes(shop=shop, command=command, quote=quote)
         try:
             refuse_short(shop=shop, quote=quote)
-            attempt = claim_attempt(shop=shop, command=command, quote=quote, changes=changes)  # tx 1
+            account = stripe.selling().scope.account
+            attempt = claim_attempt(shop=shop, command=command, quote=quote, changes=changes, account=account)  # tx 1
         except LostTheClaim:
             continue
         except InsufficientStock as shortage:
@@ -88,7 +92,7 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
                 continue
             REJECTED_STOCK.labels(shop_id=shop.shop_id).inc()
             raise
-        if (session := open_session(shop=shop, attempt=attempt)) is not None:  # no tx, then tx 2
+        if (session := open_session(shop=shop, attempt=attempt, stripe=stripe)) is not None:  # no tx, then tx 2
             CREATE_SECONDS.labels(shop_id=shop.shop_id).observe(time.monotonic() - began)
             return answer_open(attempt=attempt, session=session, created=True)
     raise PaymentUnknown
@@ -156,21 +160,23 @@ class Turn:
 LOOK_AGAIN = Turn(look_again=True)
 
 
-def replay_or_supersede(*, shop: ShopContext, command: StartCheckout, wanted: Wanted, quote: Quote) -> Turn:
+def replay_or_supersede(
+    *, shop: ShopContext, command: StartCheckout, wanted: Wanted, quote: Quote, stripe: AccessOnce
+) -> Turn:
     """Answers a repeat with what it repeats, ends what the cart has moved away from, or finds the slot free."""
     claim = claim_of(command, quote.generation)
     attempts = claimants(shop_id=shop.shop_id, claim=claim)
     for attempt in attempts:
         if attempt.state == State.CLOSED:
             continue
-        if same_intent(shop=shop, attempt=attempt, command=command, quote=quote):
-            return replay(shop=shop, attempt=attempt)
+        if same_intent(shop=shop, attempt=attempt, command=command, quote=quote, stripe=stripe):
+            return replay(shop=shop, attempt=attempt, stripe=stripe)
         if (attempt.cart_generation or 0) > (quote.generation or 0):
             return LOOK_AGAIN  # the cart has moved on since it was read
         if attempt.cart_generation == quote.generation:
             # The same cart, priced otherwise: perhaps by us, a moment too early.
             quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
-            if same_intent(shop=shop, attempt=attempt, command=command, quote=quote):
+            if same_intent(shop=shop, attempt=attempt, command=command, quote=quote, stripe=stripe):
                 return LOOK_AGAIN
         return end_first(shop=shop, attempt=attempt, reason="Superseded by a newer checkout")
     return Turn(answer=answer_finished(attempt=attempts[-1])) if attempts else Turn()
@@ -185,7 +191,7 @@ def end_first(*, shop: ShopContext, attempt: CheckoutAttempt, reason: str) -> Tu
     return LOOK_AGAIN
 
 
-def replay(*, shop: ShopContext, attempt: CheckoutAttempt) -> Turn:
+def replay(*, shop: ShopContext, attempt: CheckoutAttempt, stripe: AccessOnce) -> Turn:
     """A repeat of an unfinished attempt. Stripe is asked whether its session is still open before it is answered."""
     if attempt.state == State.CLOSING:
         return end_first(shop=shop, attempt=attempt, reason=attempt.closing_reason)
@@ -198,7 +204,7 @@ def replay(*, shop: ShopContext, attempt: CheckoutAttempt) -> Turn:
     if attempt.state != State.OPEN or attempt.session_id is None:
         return LOOK_AGAIN
     try:
-        session = read_session(access_for_account(shop, attempt.stripe_account), attempt.session_id)
+        session = read_session(stripe.to(attempt.stripe_account), attempt.session_id)
         if judge_session(session) is SessionVerdict.OPEN:
             return Turn(answer=answer_open(attempt=attempt, session=session, created=False))
         settle_session(shop=shop, session_id=session.id)
@@ -207,12 +213,12 @@ def replay(*, shop: ShopContext, attempt: CheckoutAttempt) -> Turn:
     return LOOK_AGAIN
 
 
-def open_session(*, shop: ShopContext, attempt: CheckoutAttempt) -> SessionFacts | None:
+def open_session(*, shop: ShopContext, attempt: CheckoutAttempt, stripe: AccessOnce) -> SessionFacts | None:
     """Sends the claimed attempt's request. None when it was superseded meanwhile: its session is made unpayable.
 
     Raises PaymentRejected, hold given back, when Stripe refused; PaymentUnknown, hold kept, when it didn't say.
     """
-    access = access_for_account(shop, attempt.stripe_account)
+    access = stripe.to(attempt.stripe_account)
     try:
         session = create_session(access, params=attempt.stripe_params, key=attempt.stripe_key)  # no tx
     except StripeFailure as failure:

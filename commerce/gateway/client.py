@@ -80,6 +80,29 @@ def access_for_account(shop: ShopContext, account: str) -> StripeAccess:
     return _access(shop, found)
 
 
+class AccessOnce:
+    """The shop's ways to Stripe for one short piece of work: what it sells on is read when it is first asked for, once.
+
+    For no longer than that: a key that was replaced or an account that was left counts from the next request on.
+    """
+
+    def __init__(self, shop: ShopContext) -> None:
+        self._shop = shop
+        self._selling: StripeAccess | None = None
+
+    def selling(self) -> StripeAccess:
+        """As `access_of`."""
+        if self._selling is None:
+            self._selling = access_of(self._shop)
+        return self._selling
+
+    def to(self, account: str) -> StripeAccess:
+        """As `access_for_account`, without a query where it is the account that was read."""
+        if self._selling is not None and self._selling.scope.account == account:
+            return self._selling
+        return access_for_account(self._shop, account)
+
+
 def _access(shop: ShopContext, own: Credential | None) -> StripeAccess:
     scope = platform_scope()
     if own is None:
