@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 PAUSE_SECONDS: Final = 0.005
 # Endings at Stripe are slow and rationed: a run is over before beat starts the next one.
 CHECKOUTS_SECONDS: Final = 40.0
+# Batches of a shop in a row that failed and left nothing to do: others are at it, and the next run comes in a minute.
+BARREN_AT_MOST: Final = 20
 RUNS_KEPT: Final = timedelta(days=7)
 
 _SHOPS: Final = """
@@ -98,15 +100,17 @@ def run_once(*, now: datetime, limit: int = 100, pause_seconds: float = PAUSE_SE
     started_at = timezone.now()
     expired: Counter[str] = Counter()
     failed: list[FailedHold] = []
+    barren: Counter[str] = Counter()
     shops = _shops(now)
     while shops:
         for shop_id in list(shops):
             poisoned = [failure.hold_id for failure in failed if failure.shop_id == shop_id]
             with as_shop(shop_id):
-                done, failures = _reap_batch(shop_id, now=now, limit=limit, leave_out=poisoned)
-            expired[shop_id] += done
-            failed += failures
-            if done + len(failures) < limit:
+                batch = _reap_batch(shop_id, now=now, limit=limit, leave_out=poisoned)
+            expired[shop_id] += batch.expired
+            failed += batch.failed
+            barren[shop_id] = 0 if batch.expired or batch.failed else barren[shop_id] + 1
+            if batch.drained or barren[shop_id] >= BARREN_AT_MOST:
                 shops.remove(shop_id)
             time.sleep(pause_seconds)
     report = ReapReport(
@@ -130,8 +134,17 @@ def _shops(now: datetime) -> list[str]:
     return shops
 
 
-def _reap_batch(shop_id: str, *, now: datetime, limit: int, leave_out: Sequence[UUID]) -> tuple[int, list[FailedHold]]:
-    """One batch of one shop, one statement and its own transaction: how many ended, and which could not."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What became of one batch. `drained`: the shop has no more that anybody could end now."""
+
+    expired: int
+    failed: list[FailedHold]
+    drained: bool
+
+
+def _reap_batch(shop_id: str, *, now: datetime, limit: int, leave_out: Sequence[UUID]) -> _Batch:
+    """One batch of one shop, one statement and its own transaction."""
     spared = list(leave_out)
     wait = settings.INVENTORY_LOCK_TIMEOUT_MS
     try:
@@ -144,9 +157,10 @@ def _reap_batch(shop_id: str, *, now: datetime, limit: int, leave_out: Sequence[
         with connection.cursor() as cursor:
             cursor.execute(_NEXT, [shop_id, now, spared, limit])
             batch = [row[0] for row in cursor.fetchall()]
-        return _reap_halves(shop_id, batch, now=now, error=error)
+        # Few that end say nothing here: reapers side by side skip what others have locked, and lock it in vain.
+        return _Batch(*_reap_halves(shop_id, batch, now=now, error=error), drained=not batch)
     metrics.HOLDS_EXPIRED.labels(shop_id).inc(ended)
-    return ended, []
+    return _Batch(ended, [], drained=ended < limit)
 
 
 def _reap_halves(
