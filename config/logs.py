@@ -68,9 +68,10 @@ class Lines(logging.StreamHandler[TextIO]):
 
 def configuration(*, level: str) -> dict[str, Any]:
     """The LOGGING setting; configures structlog as a side effect, so that both speak the same lines."""
-    # No line says where in the code it was written, by which thread or process: then nobody needs to find out.
+    # No line says where in the code it was written or by which thread: then nobody needs to find out. Gunicorn's own
+    # lines do say by which process.
     logging._srcfile = None  # the documented switch
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = False
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
