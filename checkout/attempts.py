@@ -27,6 +27,7 @@ from commerce.gateway.sessions import SessionFacts
 from commerce.models import Cart, Order
 from commerce.orders.locks import order_for_update
 from commerce.orders.orders import NewOrder, advance_order_within, create_pending_order_within
+from inventory.central import Central
 from inventory.holds import finish_holds_within, place_hold_within
 from inventory.metrics import HOLDS_ORPHANED
 from inventory.models import Hold
@@ -70,12 +71,19 @@ class LostTheClaim(Exception):
 
 
 def claim_attempt(
-    *, shop: ShopContext, command: StartCheckout, quote: Quote, changes: Sequence[dict[str, Any]], account: str
+    *,
+    shop: ShopContext,
+    command: StartCheckout,
+    quote: Quote,
+    changes: Sequence[dict[str, Any]],
+    account: str,
+    central: Central,
 ) -> CheckoutAttempt:
     """tx 1: attempt, pending order and hold, or nothing. The first send, to the Stripe `account`, is counted here,
     before it happens.
 
-    Raises LostTheClaim, InsufficientStock, InventoryBusy; UnknownHost when the host has moved meanwhile.
+    Raises LostTheClaim, InsufficientStock, InventoryUnavailable, InventoryBusy; UnknownHost when the host has moved
+    meanwhile. `central`: see inventory/central.py.
     """
     now = timezone.now()
     attempt = _new_attempt(shop=shop, command=command, quote=quote, changes=changes, account=account, now=now)
@@ -114,6 +122,7 @@ def claim_attempt(
                     held_for="checkout",
                     now=now,
                     request_id=shop.request_id,
+                    central=central,
                 )
     except IntegrityError as error:
         if any(slot in str(error) for slot in ATTEMPT_SLOTS):
@@ -132,7 +141,7 @@ def _new_attempt(
     now: datetime,
 ) -> CheckoutAttempt:
     attempt_id, order_id = uuid7(), uuid7()
-    hold_id = uuid7() if shop.policy.inventory_mode == "reserve_ttl" else None
+    hold_id = uuid7() if shop.policy.holds_stock else None
     expires_at = session_expiry(created_at=now, hold_ttl_seconds=shop.policy.hold_ttl_seconds)
     client_sent = client_digest(command=command)
     return CheckoutAttempt(

@@ -11,3 +11,4 @@ CONFIRMED_SECONDS = Histogram(
     ["shop_id"],
     buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
 )
+UNCHECKED = Counter("inventory_validation_skipped", "Checkouts under the emergency bypass.", ["shop_id"])

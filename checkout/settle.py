@@ -30,7 +30,7 @@ from commerce.ledger.journal import post_capture_within
 from commerce.models import Order
 from commerce.orders.locks import order_for_update
 from commerce.orders.orders import advance_order_within, charged_fields
-from inventory.errors import InsufficientStock, InventoryBusy
+from inventory.errors import InsufficientStock, InventoryBusy, InventoryUnavailable
 from inventory.holds import Line, finish_holds_within
 from inventory.models import Hold
 from inventory.stock import take_stock_within
@@ -40,6 +40,9 @@ from tenants.ownership import record_ownership
 
 log = structlog.get_logger(__name__)
 Outcome = CheckoutAttempt.Outcome
+
+STOCK_GIVEN_BACK = "Paid after its stock was given back, and none is left"
+NO_STOCK_LEFT = "Paid without a hold, and its stock can't be taken"
 
 
 class SessionVerdict(Enum):
@@ -169,7 +172,7 @@ def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: da
     if allocated:
         advance_order_within(order=order, to=Order.Status.CONFIRMED, now=now, **fields)
     else:
-        reason = "Paid after its stock was given back, and none is left"
+        reason = NO_STOCK_LEFT if attempt.hold_id is None else STOCK_GIVEN_BACK
         advance_order_within(order=order, to=Order.Status.REVIEW, now=now, review_reason=reason, **fields)
         log.error("paid_without_stock", order_id=str(order.pk), session_id=session.id)
     if not was_processing:
@@ -244,7 +247,7 @@ EFFECTS: dict[SessionVerdict, Callable[[CheckoutAttempt, Order, SessionFacts, da
 
 
 def _allocate(attempt: CheckoutAttempt, order: Order, now: datetime) -> bool:
-    """Turns the hold into a sale; without one, takes unheld stock (W6). False when there is none: never negative."""
+    """Turns the hold into a sale; without one, takes unheld stock (W6). False when that can't be: never negative."""
     if attempt.hold_id is not None:
         committed = finish_holds_within(
             hold_ids=[attempt.hold_id], outcome="committed", reason="Paid", acting=SETTLEMENT, now=now
@@ -255,7 +258,7 @@ def _allocate(attempt: CheckoutAttempt, order: Order, now: datetime) -> bool:
     try:
         with transaction.atomic():
             take_stock_within(shop_id=order.shop_id, lines=lines, reference=str(order.pk), acting=SETTLEMENT, now=now)
-    except InsufficientStock:
+    except (InsufficientStock, InventoryUnavailable):
         return False
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -23,7 +24,7 @@ from checkout.closing import close_checkout, expire_and_settle, resend
 from checkout.contracts import Amounts, CheckoutAnswer, StartCheckout, WantedLine
 from checkout.drift import judge_drift
 from checkout.errors import PaymentRejected, PaymentUnknown, PriceChanged
-from checkout.metrics import CREATE_SECONDS, REJECTED_STOCK, REPRICE_DRIFT
+from checkout.metrics import CREATE_SECONDS, REJECTED_STOCK, REPRICE_DRIFT, UNCHECKED
 from checkout.models import CheckoutAttempt
 from checkout.repricing import Quote, reprice
 from checkout.settle import SessionVerdict, judge_session, settle_session
@@ -32,9 +33,10 @@ from commerce.gateway.client import AccessOnce, create_session, read_session
 from commerce.gateway.failures import StripeFailure
 from commerce.gateway.sessions import SessionFacts
 from commerce.models import Order
-from inventory.availability import available_by_key
-from inventory.errors import InsufficientStock, Shortage
-from inventory.holds import combined, free_overdue
+from inventory.availability import available_for_lines
+from inventory.central import through_routes
+from inventory.errors import InsufficientStock, InventoryUnavailable, Shortage
+from inventory.holds import combined, free_overdue, keys_in_the_way
 from tenants.audit import CUSTOMER
 from tenants.context import ShopContext
 from tenants.errors import InvalidRequest
@@ -59,7 +61,8 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
     """One checkout: repeats of the same request converge on one hold and one session.
 
     Never trusts a price from `command`; never calls Stripe inside a transaction. Raises UnknownSku, NotPurchasable,
-    AmountTooSmall, PriceChanged, InsufficientStock, InventoryBusy, ClientKeyConflict, PaymentRejected, PaymentUnknown.
+    AmountTooSmall, PriceChanged, InsufficientStock, InventoryUnavailable, InventoryBusy, ClientKeyConflict,
+    PaymentRejected, PaymentUnknown.
     """
     began = time.monotonic()
     freed = False
@@ -82,11 +85,12 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
         try:
             refuse_short(shop=shop, quote=quote)
             account = stripe.selling().scope.account
-            attempt = claim_attempt(shop=shop, command=command, quote=quote, changes=changes, account=account)  # tx 1
+            claim = partial(claim_attempt, shop=shop, command=command, quote=quote, changes=changes, account=account)
+            attempt = through_routes(shop_id=shop.shop_id, work=claim)  # tx 1
         except LostTheClaim:
             continue
-        except InsufficientStock as shortage:
-            keys = [item.variant_key for item in shortage.items]
+        except (InsufficientStock, InventoryUnavailable) as shortage:
+            keys = keys_in_the_way(shortage)
             if not freed and free_overdue(shop_id=shop.shop_id, variant_keys=keys, now=timezone.now()):
                 freed = True
                 continue
@@ -134,15 +138,21 @@ def judged_changes(*, shop: ShopContext, command: StartCheckout, quote: Quote) -
 
 
 def refuse_short(*, shop: ShopContext, quote: Quote) -> None:
-    """The look before the payment in a shop that takes its stock when it is paid. Raises InsufficientStock."""
-    if shop.policy.inventory_mode != "validate_only":
+    """The look before the payment in a shop that takes its stock when it is paid. Raises InsufficientStock,
+    InventoryUnavailable. Under the emergency bypass nobody looks, and that is counted and logged each time.
+    """
+    if shop.policy.skip_inventory_validation:
+        UNCHECKED.labels(shop_id=shop.shop_id).inc()
+        log.warning("inventory_validation_skipped", shop_id=shop.shop_id)
+        return
+    if shop.policy.holds_stock:
         return
     lines = combined(quote.hold_lines())
-    available = available_by_key(shop_id=shop.shop_id, variant_keys=[line.variant_key for line in lines])
+    available = available_for_lines(shop_id=shop.shop_id, lines=lines)
     short = [
-        Shortage(line.sku, line.variant_key, line.quantity, available.get(line.variant_key, 0))
+        Shortage(line.sku, line.variant_key, line.quantity, available[line.variant_key])
         for line in lines
-        if available.get(line.variant_key, 0) < line.quantity
+        if available[line.variant_key] < line.quantity
     ]
     if short:
         raise InsufficientStock(short)

@@ -32,6 +32,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("inventory.stockmovement", "swap_vert"),
             ("inventory.stockimport", "upload_file"),
             ("inventory.stockimportrow", "list_alt"),
+            ("inventory.pool", "warehouse"),
+            ("inventory.poolroute", "route"),
             ("inventory.inventoryrun", "fact_check"),
         ),
     ),

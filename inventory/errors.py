@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,6 +53,31 @@ class InsufficientStock(HoldfastError):
                 for item in self.items
             ]
         }
+
+
+class InventoryUnavailable(HoldfastError):
+    """Central inventory failed a shop that may not sell without it; nothing was taken or held (I9).
+
+    `troubles` says why, per variant key: no_pool, no_route, pool_disabled, cap_reached. Why is for staff and logs, not
+    for customers.
+    """
+
+    code = "inventory_unavailable"
+
+    def __init__(self, troubles: Mapping[str, str]) -> None:
+        super().__init__("The stock can't be confirmed at the moment. Please try again later.")
+        self.troubles = dict(troubles)
+
+    def keys_at_cap(self) -> list[str]:
+        """Variants that overdue holds of the shop itself may be in the way of."""
+        return sorted(key for key, trouble in self.troubles.items() if trouble == "cap_reached")
+
+
+class CentralQueryFailed(InventoryUnavailable):
+    """The statement itself failed: an error of the database that is neither contention nor its absence."""
+
+    def __init__(self) -> None:
+        super().__init__({})
 
 
 class InventoryBusy(HoldfastError):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,19 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from inventory import metrics
-from inventory.errors import HoldKeyConflict, HoldNotActive, HoldNotFound, InsufficientStock, Shortage
+from inventory.central import Central, central_rule, count_fallback, query_may_fail, through_routes
+from inventory.errors import (
+    HoldKeyConflict,
+    HoldNotActive,
+    HoldNotFound,
+    InsufficientStock,
+    InventoryUnavailable,
+    Shortage,
+)
+from inventory.lines import Line as Line
+from inventory.lines import combined as combined
+from inventory.lines import digest_of, storable
+from inventory.lines import lines_digest as lines_digest
 from inventory.locks import bound_lock_waits, busy, lock_hold
 from inventory.locks import busy_on_lock_timeout as busy_on_lock_timeout
 from inventory.models import Hold
@@ -33,8 +44,6 @@ from tenants.models import Shop
 
 MIN_TTL_SECONDS: Final = 60
 MAX_TTL_SECONDS: Final = 3600
-MAX_LINES: Final = 100
-MAX_QUANTITY: Final = 1_000_000
 # A waiting customer pays for this: the seconds that ending other people's sessions may take.
 FREE_WITHIN_SECONDS: Final = 2.0
 # More than the guard will end: delayed payments stay overdue for days and aren't the guard's to end.
@@ -44,27 +53,19 @@ TIME_WAS_UP: Final = "time was up"
 Outcome = Literal["committed", "released", "expired"]
 
 _PLACE: Final = (
-    "SELECT o_answer, o_hold, o_status, o_expires_at, o_available, o_waited_seconds FROM inventory_hold_place("
-    "%s, %s::uuid, %s, %s, %s::text[], %s::integer[], %s, %s, %s::timestamptz, %s, %s)"
+    "SELECT o_answer, o_hold, o_status, o_expires_at, o_available, o_waited_seconds, o_troubles"
+    " FROM inventory_hold_place(%s, %s::uuid, %s, %s, %s::text[], %s::integer[], %s, %s, %s::timestamptz, %s, %s, %s)"
 )
 _FINISH: Final = "SELECT o_hold, o_shop FROM inventory_holds_finish(%s::uuid[], %s, %s, %s, %s::timestamptz, %s, %s)"
 _OVERDUE: Final = """
     SELECT h.id FROM inventory_hold h
     WHERE h.shop_id = %s AND h.status = 'active' AND h.held_for = %s AND h.expires_at <= %s
       AND EXISTS (SELECT 1 FROM inventory_holditem i JOIN inventory_stockrow s ON s.id = i.stock_row_id
-                  WHERE i.hold_id = h.id AND s.owner_id = %s AND s.variant_key = ANY (%s::text[]))
+                      LEFT JOIN inventory_poolroute r ON r.id = i.route_id
+                  WHERE i.hold_id = h.id AND coalesce(r.variant_key, s.variant_key) = ANY (%s::text[]))
     ORDER BY h.expires_at LIMIT %s
 """
 _MAKING_ROOM: Final = Actor("system", "making-room")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Units of one variant. `variant_key` is the canonical key (inventory/variants.py), which names the SKU too."""
-
-    sku: str
-    variant_key: str
-    quantity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,33 +88,6 @@ class HoldState:
     changed: bool
 
 
-def combined(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """One line per variant in order of key, duplicates summed.
-
-    Raises InvalidRequest on no lines or more than 100, and on quantities that aren't integers from 1 to 1,000,000.
-    """
-    totals: dict[str, Line] = {}
-    for position, line in enumerate(lines):
-        quantity: object = line.quantity
-        if type(quantity) is not int or not 1 <= quantity <= MAX_QUANTITY:
-            raise InvalidRequest(
-                "A quantity is a whole number.", {f"items[{position}].quantity": [f"From 1 to {MAX_QUANTITY:,}."]}
-            )
-        known = totals.get(line.variant_key)
-        total = quantity + (known.quantity if known else 0)
-        if position >= MAX_LINES or total > MAX_QUANTITY:
-            raise InvalidRequest(f"At most {MAX_LINES} lines, and {MAX_QUANTITY:,} units of one variant.")
-        totals[_text(line.variant_key, "variantKey")] = Line(line.sku, line.variant_key, total)
-    if not totals:
-        raise InvalidRequest("There are no lines.", {"items": ["At least one."]})
-    return tuple(totals[key] for key in sorted(totals))
-
-
-def lines_digest(lines: Iterable[Line]) -> str:
-    """SHA-256 of what is asked for, whatever the order and however often a variant is named. Raises InvalidRequest."""
-    return _digest(combined(lines))
-
-
 def place_hold_within(
     *,
     shop_id: str,
@@ -124,22 +98,25 @@ def place_hold_within(
     held_for: str,
     now: datetime,
     request_id: str = "",
+    central: Central | None = None,
 ) -> PlacedHold:
     """Holds all lines or none, under `key`; a repeat finds the hold it made. One round trip.
 
     Joins the caller's transaction, and bounds every lock wait in the rest of it. Raises InvalidRequest, ShopExpired,
-    InsufficientStock, HoldKeyConflict and InventoryBusy with nothing written; leave the transaction then, as its locks
-    on the stock remain. Waiting too long is an OperationalError: see busy_on_lock_timeout.
+    InsufficientStock, InventoryUnavailable, HoldKeyConflict and InventoryBusy with nothing written; leave the
+    transaction then, as its locks on the stock remain. Waiting too long is an OperationalError: see
+    busy_on_lock_timeout. `central` is `through_routes`' to say; without it a statement that fails isn't tried again.
     """
     answer = _placed(
         shop_id=shop_id,
         hold_id=hold_id,
-        key=_text(key, "idempotencyKey"),
+        key=storable(key, "idempotencyKey"),
         wanted=combined(lines),
         ttl_seconds=_ttl(ttl_seconds),
         held_for=held_for,
         now=now,
         request_id=request_id,
+        central=central or central_rule(),
     )
     counter = metrics.HOLDS_REPEATED if answer.idempotent_hit else metrics.HOLDS_CREATED
     transaction.on_commit(partial(counter.labels(shop_id).inc))
@@ -160,18 +137,25 @@ def place_hold(
 
     One round trip when there is stock. When there isn't, overdue holds on the short variants are given back first. The
     hold's row is its record; a placement by staff is audited as well. Raises InvalidRequest, ShopExpired,
-    InsufficientStock, HoldKeyConflict and InventoryBusy.
+    InsufficientStock, InventoryUnavailable, HoldKeyConflict and InventoryBusy.
     """
     refuse_transaction("place_hold")
     wish = {"shop_id": shop_id, "key": key, "lines": lines, "ttl_seconds": ttl_seconds, "held_for": held_for}
     started = now or timezone.now()
     try:
         return _place_and_audit(acting=acting, now=started, **wish)
-    except InsufficientStock as shortage:
-        short = [item.variant_key for item in shortage.items]
-        if not free_overdue(shop_id=shop_id, variant_keys=short, now=started):
+    except (InsufficientStock, InventoryUnavailable) as shortage:
+        short = keys_in_the_way(shortage)
+        if not short or not free_overdue(shop_id=shop_id, variant_keys=short, now=started):
             raise
         return _place_and_audit(acting=acting, now=now or timezone.now(), **wish)
+
+
+def keys_in_the_way(shortage: InsufficientStock | InventoryUnavailable) -> list[str]:
+    """The variants for which overdue holds are worth ending: those that are short, or whose allocation is used up."""
+    if isinstance(shortage, InventoryUnavailable):
+        return shortage.keys_at_cap()
+    return [item.variant_key for item in shortage.items]
 
 
 def free_overdue(*, shop_id: str, variant_keys: Sequence[str], now: datetime) -> int:
@@ -183,13 +167,13 @@ def free_overdue(*, shop_id: str, variant_keys: Sequence[str], now: datetime) ->
     refuse_transaction("free_overdue")
     keys = list(variant_keys)
     with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id), connection.cursor() as cursor:
-        cursor.execute(f"{_OVERDUE} FOR UPDATE OF h SKIP LOCKED", [shop_id, "direct", now, shop_id, keys, 100])
+        cursor.execute(f"{_OVERDUE} FOR UPDATE OF h SKIP LOCKED", [shop_id, "direct", now, keys, 100])
         direct = [row[0] for row in cursor.fetchall()]
         freed = len(
             finish_holds_within(hold_ids=direct, outcome="expired", reason=TIME_WAS_UP, acting=_MAKING_ROOM, now=now)
         )
     with as_shop(shop_id), connection.cursor() as cursor:
-        cursor.execute(_OVERDUE, [shop_id, "checkout", now, shop_id, keys, OWNED_AT_MOST])
+        cursor.execute(_OVERDUE, [shop_id, "checkout", now, keys, OWNED_AT_MOST])
         owned = [row[0] for row in cursor.fetchall()]
     if owned:
         freed += release_guard().free_overdue(shop_id=shop_id, hold_ids=owned, within_seconds=FREE_WITHIN_SECONDS)
@@ -288,14 +272,18 @@ def _finish(
 
 def _place_and_audit(*, now: datetime, acting: Actor, **wish: Any) -> PlacedHold:
     wish["request_id"] = bound_request_id()
-    with busy_on_lock_timeout(shop_id=wish["shop_id"]), as_shop(wish["shop_id"]):
+
+    def place(central: Central) -> PlacedHold:
         if acting.kind != "staff":
-            return place_hold_within(hold_id=uuid7(), now=now, **wish)
+            return place_hold_within(hold_id=uuid7(), now=now, central=central, **wish)
         with transaction.atomic(durable=True):
-            placed = place_hold_within(hold_id=uuid7(), now=now, **wish)
+            placed = place_hold_within(hold_id=uuid7(), now=now, central=central, **wish)
             if not placed.idempotent_hit:
                 _audit(wish["shop_id"], acting, "hold.placed", placed.hold_id, "", {})
-    return placed
+        return placed
+
+    with busy_on_lock_timeout(shop_id=wish["shop_id"]):
+        return through_routes(shop_id=wish["shop_id"], work=place)
 
 
 def _placed(
@@ -308,27 +296,32 @@ def _placed(
     held_for: str,
     now: datetime,
     request_id: str,
+    central: Central,
 ) -> PlacedHold:
-    with connection.cursor() as cursor:
+    with query_may_fail(central), connection.cursor() as cursor:
         cursor.execute(
             _PLACE,
             [
-                shop_id, hold_id, key, _digest(wanted), [line.variant_key for line in wanted],
+                shop_id, hold_id, key, digest_of(wanted), [line.variant_key for line in wanted],
                 [line.quantity for line in wanted], held_for, ttl_seconds, now, request_id[:64],
-                settings.INVENTORY_LOCK_TIMEOUT_MS,
+                settings.INVENTORY_LOCK_TIMEOUT_MS, central,
             ],
         )  # fmt: skip
-        answer, placed, status, expires_at, available, waited = cursor.fetchone()
+        answer, placed, status, expires_at, available, waited, troubles = cursor.fetchone()
     if waited is not None:
         metrics.LOCK_WAIT.labels(shop_id).observe(waited)
     if answer == "insufficient":
         raise InsufficientStock(_shortages(wanted, json.loads(available)))
+    if answer == "unavailable":
+        raise InventoryUnavailable(json.loads(troubles))
     if answer == "conflict":
         raise HoldKeyConflict
     if answer == "closed":
         raise ShopExpired("The shop is closed to new business.")
     if answer == "busy":
         raise busy(shop_id=shop_id)
+    if troubles is not None:
+        count_fallback(shop_id=shop_id, troubles=json.loads(troubles))
     return PlacedHold(placed, status, expires_at, idempotent_hit=answer != "created")
 
 
@@ -341,10 +334,6 @@ def _shortages(wanted: Iterable[Line], available: Mapping[str, int]) -> list[Sho
     ]
 
 
-def _digest(wanted: Iterable[Line]) -> str:
-    return hashlib.sha256(json.dumps([[line.variant_key, line.quantity] for line in wanted]).encode()).hexdigest()
-
-
 def _ttl(seconds: object) -> int:
     if type(seconds) is not int or not MIN_TTL_SECONDS <= seconds <= MAX_TTL_SECONDS:
         raise InvalidRequest(
@@ -352,14 +341,6 @@ def _ttl(seconds: object) -> int:
             {"ttlSeconds": [f"A whole number from {MIN_TTL_SECONDS} to {MAX_TTL_SECONDS}."]},
         )
     return seconds
-
-
-def _text(value: str, field: str) -> str:
-    """What the database can store: PostgreSQL has no NUL, UTF-8 no lone surrogates."""
-    storable = "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-    if not storable or not 1 <= len(value) <= 255:
-        raise InvalidRequest("A key is 1 to 255 characters of text.", {field: ["Not a usable key."]})
-    return value
 
 
 def refuse_transaction(verb: str) -> None:

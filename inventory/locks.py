@@ -1,4 +1,5 @@
-"""Locks of this app, in the order that everybody takes them: holds by id, stock locks ascending, stock rows by id.
+"""Locks of this app, in the order that everybody takes them: holds by id, stock queues ascending, routes by id, stock
+rows by id. A route leads to one row and is locked under that row's queue alone: nobody ever waits for a route.
 
 A stock row has two locks. The advisory one is a queue: waiters get it in the order they came, so that the bound on the
 wait means what it says; row locks alone let every waiter start over with each new version of a hot row. The row lock
@@ -13,15 +14,24 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from inventory import metrics
 from inventory.errors import HoldNotFound, InventoryBusy
-from inventory.models import Hold, StockRow
+from inventory.models import Hold, PoolRoute, StockRow
+from inventory.models.stock import is_pool
+from tenants.database import as_shop, as_system
 from tenants.metrics import NO_SHOP
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
 DEADLOCK_DETECTED: Final = "40P01"
+
+
+@contextmanager
+def owner_tx(owner_id: str) -> Iterator[None]:
+    """A durable transaction in the scope of the stock's owner: its shop, or the platform for a pool."""
+    with as_system() if is_pool(owner_id) else as_shop(owner_id), transaction.atomic(durable=True):
+        yield
 
 
 def bound_lock_waits(milliseconds: int | None = None) -> None:
@@ -64,10 +74,27 @@ def lock_hold(*, shop_id: str, hold_id: UUID) -> Hold:
     return hold
 
 
+def queue_for_rows(row_ids: Iterable[int]) -> None:
+    """The first of a row's two locks, in order of id; also the one under which its routes may be locked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT inventory_stock_queue(%s::bigint[])", [sorted(row_ids)])
+
+
+def lock_routes(route_ids: Iterable[int]) -> dict[int, PoolRoute]:
+    """Routes by id, locked until the transaction ends. To be called under the queues of their rows."""
+    rows = PoolRoute.objects.filter(pk__in=sorted(route_ids)).order_by("pk")
+    return {route.pk: route for route in rows.select_for_update(no_key=True)}
+
+
+def lock_rows(row_ids: Iterable[int]) -> dict[int, StockRow]:
+    """Stock rows by id, whoever's they are, locked until the transaction ends. To be called under their queues."""
+    rows = StockRow.objects.filter(pk__in=sorted(row_ids)).order_by("pk")
+    return {row.pk: row for row in rows.select_for_update(no_key=True)}
+
+
 def lock_stock_rows(*, owner_id: str, row_ids: Iterable[int]) -> list[StockRow]:
     """The owner's rows in order of id, locked until the transaction ends; rows of other owners are left out."""
     ordered = sorted(row_ids)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT inventory_stock_queue(%s::bigint[])", [ordered])
+    queue_for_rows(ordered)
     rows = StockRow.objects.filter(owner_id=owner_id, pk__in=ordered).order_by("pk")
     return list(rows.select_for_update(no_key=True))

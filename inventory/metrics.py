@@ -28,6 +28,9 @@ ALERTS_RAISED: Final = Counter("inventory_low_stock_alert", "Low-stock alerts ra
 ALERTS_GIVEN_UP: Final = Counter(
     "inventory_alert_given_up", "Alerts that could not be told after the last try.", (*_SHOP, "channel")
 )
+CENTRAL_FALLBACK: Final = Counter(
+    "inventory_central_fallback", "Times that own stock stood in for a pool's: placements, looks and sales.", _SHOP
+)
 LOCK_WAIT: Final = Histogram(
     "inventory_lock_wait_seconds",
     "Time a placement queued for its stock rows.",

@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from inventory.errors import Holder, InsufficientStock, Shortage, StockHeld
 from inventory.holds import Line, bound_request_id, combined
-from inventory.locks import bound_lock_waits, busy_on_lock_timeout, lock_stock_rows
-from inventory.models import HoldItem, StockMovement, StockOwner, StockRow
+from inventory.locks import bound_lock_waits, busy_on_lock_timeout, lock_stock_rows, owner_tx
+from inventory.models import HoldItem, Pool, StockMovement, StockOwner, StockRow
+from inventory.models.stock import is_pool
+from inventory.sources import lock_sources
 from inventory.variants import parse_variant_key
 from tenants.audit import Actor, record_audit
-from tenants.database import shop_tx
 from tenants.errors import InvalidRequest, NotFound
 
 Reason = StockMovement.Reason
@@ -51,7 +52,7 @@ def create_stock_row(
     now: datetime | None = None,
 ) -> StockRow:
     """Opens a row of the shop's own stock with its first movement. Raises InvalidRequest, also when the row exists."""
-    with shop_tx(shop_id):
+    with owner_tx(shop_id):
         return create_stock_row_within(
             shop_id=shop_id,
             sku=sku,
@@ -75,13 +76,16 @@ def create_stock_row_within(
     low_stock_threshold: int,
     now: datetime,
 ) -> StockRow:
-    """As create_stock_row, in the caller's transaction."""
+    """As create_stock_row, in the caller's transaction. `shop_id` may be the id of a pool that exists."""
     named, _ = parse_variant_key(variant_key)
     if named != sku:
         raise InvalidRequest("The variant key names another SKU.", {"variantKey": [f"Begins with {named}."]})
     _count(on_hand, "onHand")
     _count(low_stock_threshold, "lowStockThreshold")
-    StockOwner.objects.get_or_create(pk=shop_id, defaults={"shop_id": shop_id})
+    if not is_pool(shop_id):
+        StockOwner.objects.get_or_create(pk=shop_id, defaults={"shop_id": shop_id})
+    elif not Pool.objects.filter(pk=shop_id).exists():
+        raise NotFound("There is no such pool.")
     row, created = StockRow.objects.get_or_create(
         owner_id=shop_id,
         variant_key=variant_key,
@@ -113,7 +117,7 @@ def adjust_stock(
         raise InvalidRequest("An adjustment moves something.", {"delta": ["A whole number other than 0."]})
     if reason not in ADJUSTING:
         raise InvalidRequest("Not a reason to adjust stock.", {"reason": [f"One of {', '.join(sorted(ADJUSTING))}."]})
-    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
+    with busy_on_lock_timeout(shop_id=shop_id), owner_tx(shop_id):
         row = _locked(shop_id, stock_row_id)
         change = _move(row, delta, Reason(reason), acting=acting, note=note, now=now or timezone.now())
         _audit("stock.adjusted", row, acting, note, {"delta": delta, "onHand": change.on_hand, "reason": reason})
@@ -129,7 +133,7 @@ def recount_stock(
     Raises InvalidRequest, NotFound, InventoryBusy, and StockHeld when fewer units than are held were counted.
     """
     _count(counted, "counted")
-    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
+    with busy_on_lock_timeout(shop_id=shop_id), owner_tx(shop_id):
         row = _locked(shop_id, stock_row_id)
         delta = counted - row.on_hand
         change = StockChange(row.pk, row.on_hand, row.held, 0)
@@ -142,7 +146,7 @@ def recount_stock(
 def set_low_stock_threshold(*, shop_id: str, stock_row_id: int, threshold: int, note: str, acting: Actor) -> None:
     """Units at and below which the row counts as low; 0: never. Raises InvalidRequest, NotFound, InventoryBusy."""
     _count(threshold, "lowStockThreshold")
-    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
+    with busy_on_lock_timeout(shop_id=shop_id), owner_tx(shop_id):
         row = _locked(shop_id, stock_row_id)
         before, row.low_stock_threshold = row.low_stock_threshold, threshold
         row.save(update_fields=["low_stock_threshold"])
@@ -150,36 +154,39 @@ def set_low_stock_threshold(*, shop_id: str, stock_row_id: int, threshold: int, 
 
 
 def take_stock_within(*, shop_id: str, lines: Sequence[Line], reference: str, acting: Actor, now: datetime) -> None:
-    """Sells units that nobody holds: all lines or none, one movement each with `reference`.
+    """Sells units that nobody holds: all lines or none, one movement each with `reference`; by route, as holds do.
 
     For payments that no hold covers: a late one, or a shop that holds nothing. Whether `reference` took its units
-    before is the caller's to know. Raises InsufficientStock with nothing written; contention is an OperationalError.
+    before is the caller's to know. Raises InsufficientStock and InventoryUnavailable with nothing written, and
+    InventoryBusy; contention is an OperationalError.
     """
     wanted = combined(lines)
-    rows = _rows_of(shop_id, wanted)
-    short = [
-        Shortage(line.sku, line.variant_key, line.quantity, rows[line.variant_key].available)
-        if line.variant_key in rows
-        else Shortage(line.sku, line.variant_key, line.quantity, 0)
+    sources = lock_sources(shop_id=shop_id, wanted=wanted)
+    if short := [
+        Shortage(line.sku, line.variant_key, line.quantity, sources.available(line.variant_key))
         for line in wanted
-        if line.variant_key not in rows or rows[line.variant_key].available < line.quantity
-    ]
-    if short:
+        if sources.available(line.variant_key) < line.quantity
+    ]:
         raise InsufficientStock(short)
-    deltas = [(rows[line.variant_key], -line.quantity) for line in wanted]
-    _apply(deltas, Reason.SALE, reference=reference, acting=acting, note="", now=now)
+    deltas = [(sources.rows[line.variant_key], -line.quantity) for line in wanted]
+    _apply(deltas, Reason.SALE, reference=reference, acting=acting, note="", now=now, for_shop=shop_id)
+    sources.sold({line.variant_key: line.quantity for line in wanted})
+    sources.count_fallback()
 
 
 def return_stock_within(
     *, shop_id: str, lines: Sequence[Line], reference: str, acting: Actor, now: datetime, note: str = ""
 ) -> None:
-    """Puts sold units back, one movement each with `reference`. Raises NotFound when a variant has no stock row."""
+    """Puts sold units back, one movement each with `reference`, into the rows that the shop sells from now. Units of a
+    pool return to the shop's allocation. Raises NotFound when a variant has no stock row.
+    """
     wanted = combined(lines)
-    rows = _rows_of(shop_id, wanted)
-    if missing := [line.variant_key for line in wanted if line.variant_key not in rows]:
+    sources = lock_sources(shop_id=shop_id, wanted=wanted, returning=True)
+    if missing := [line.variant_key for line in wanted if line.variant_key not in sources.rows]:
         raise NotFound(f"There is no stock row of {', '.join(missing)}.")
-    deltas = [(rows[line.variant_key], line.quantity) for line in wanted]
-    _apply(deltas, Reason.RETURN, reference=reference, acting=acting, note=note, now=now)
+    deltas = [(sources.rows[line.variant_key], line.quantity) for line in wanted]
+    _apply(deltas, Reason.RETURN, reference=reference, acting=acting, note=note, now=now, for_shop=shop_id)
+    sources.sold({line.variant_key: -line.quantity for line in wanted})
 
 
 def holders_of(*, owner_id: str, stock_row_id: int, limit: int = 50) -> list[Holder]:
@@ -198,14 +205,6 @@ def _locked(shop_id: str, stock_row_id: int) -> StockRow:
     if not rows:
         raise NotFound("There is no such stock row.")
     return rows[0]
-
-
-def _rows_of(shop_id: str, wanted: Sequence[Line]) -> dict[str, StockRow]:
-    """The lines' rows by variant key, locked."""
-    bound_lock_waits()
-    keys = [line.variant_key for line in wanted]
-    ids = StockRow.objects.filter(owner_id=shop_id, variant_key__in=keys).values_list("pk", flat=True)
-    return {row.variant_key: row for row in lock_stock_rows(owner_id=shop_id, row_ids=list(ids))}
 
 
 def _move(
@@ -228,12 +227,13 @@ def _apply(
     acting: Actor,
     note: str,
     now: datetime,
+    for_shop: str = "",
 ) -> None:
-    """Changes locked rows, in order of id, and explains it."""
+    """Changes locked rows, in order of id, and explains it. Of a pool's row it is told which shop it was for."""
     for row, delta in sorted(deltas, key=lambda change: change[0].pk):
         StockRow.objects.filter(pk=row.pk).update(on_hand=F("on_hand") + delta)
         row.on_hand += delta
-    _explain(deltas, reason, reference=reference, acting=acting, note=note, now=now)
+    _explain(deltas, reason, reference=reference, acting=acting, note=note, now=now, for_shop=for_shop)
 
 
 def _explain(
@@ -244,6 +244,7 @@ def _explain(
     note: str,
     now: datetime,
     reference: str = "",
+    for_shop: str = "",
 ) -> None:
     """One movement per change; the rows carry `on_hand` as it is afterwards."""
     request_id = bound_request_id()
@@ -251,6 +252,7 @@ def _explain(
         StockMovement(
             owner_id=row.owner_id,
             stock_row=row,
+            for_shop_id=for_shop if for_shop and is_pool(row.owner_id) else None,
             delta=delta,
             on_hand_after=row.on_hand,
             reason=reason,
@@ -271,7 +273,7 @@ def _count(number: object, field: str) -> None:
 
 def _audit(action: str, row: StockRow, acting: Actor, note: str, data: dict[str, int | str]) -> None:
     record_audit(
-        shop_id=row.owner_id,
+        shop_id=None if is_pool(row.owner_id) else row.owner_id,
         acting=acting,
         action=action,
         object_type="stock_row",

@@ -1,5 +1,5 @@
 """The proof that the stock is what its history says (I13): `held` is the sum of active hold items, `on_hand` the sum of
-movements, for every row. One statement, so one moment. It reports, and never repairs.
+movements, for every row; `held` of a route is the sum of its shop's active items on it. It reports, and never repairs.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ PROOFS_KEPT: Final = timedelta(days=90)
 
 # One statement, so one moment; counted and cut in the database, so that a proof of a million rows that all drift takes
 # no more memory than a clean one.
+# `sold` of a route begins anew with every renewed allocation, and so proves nothing.
 _DRIFT: Final = """
     WITH holding AS (
         SELECT i.stock_row_id, sum(i.quantity) AS units FROM inventory_hold h
@@ -40,12 +41,23 @@ _DRIFT: Final = """
         LEFT JOIN moved ON moved.stock_row_id = s.id
         WHERE (%(owner)s::text IS NULL OR s.owner_id = %(owner)s)
           AND (s.held <> coalesce(holding.units, 0) OR s.on_hand <> coalesce(moved.units, 0))),
-    listed AS (SELECT * FROM drift ORDER BY owner_id, variant_key LIMIT %(listed)s)
+    listed AS (SELECT * FROM drift ORDER BY owner_id, variant_key LIMIT %(listed)s),
+    routed AS (
+        SELECT i.route_id, sum(i.quantity) AS units FROM inventory_hold h
+        JOIN inventory_holditem i ON i.hold_id = h.id
+        WHERE h.status = 'active' AND i.route_id IS NOT NULL GROUP BY i.route_id),
+    route_drift AS MATERIALIZED (
+        SELECT r.id AS route_id, r.shop_id, r.variant_key, r.held, coalesce(routed.units, 0) AS held_by_items
+        FROM inventory_poolroute r LEFT JOIN routed ON routed.route_id = r.id
+        WHERE (%(owner)s::text IS NULL OR %(owner)s IN (r.shop_id, r.pool_id)) AND r.held <> coalesce(routed.units, 0)),
+    listed_routes AS (SELECT * FROM route_drift ORDER BY shop_id, variant_key LIMIT %(listed)s)
     SELECT
         (SELECT count(*) FROM inventory_stockrow WHERE %(owner)s::text IS NULL OR owner_id = %(owner)s),
         (SELECT coalesce(jsonb_object_agg(c.owner_id, c.rows), '{}')
-            FROM (SELECT owner_id, count(*) AS rows FROM drift GROUP BY owner_id) c),
-        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.owner_id, l.variant_key), '[]') FROM listed l)
+            FROM (SELECT d.owner_id, count(*) AS rows
+                  FROM (SELECT owner_id FROM drift UNION ALL SELECT shop_id FROM route_drift) d GROUP BY d.owner_id) c),
+        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.owner_id, l.variant_key), '[]') FROM listed l),
+        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.shop_id, l.variant_key), '[]') FROM listed_routes l)
 """
 
 
@@ -63,13 +75,25 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteDrift:
+    """A route that doesn't hold what its shop's items say."""
+
+    route_id: int
+    shop_id: str
+    variant_key: str
+    held: int
+    held_by_items: int
+
+
+@dataclass(frozen=True, slots=True)
 class StockProof:
-    """`drifted` counts rows per owner, all of them; `drifts` lists the first thousand."""
+    """`drifted` counts rows per owner, and routes per shop; the other two list the first thousand of each."""
 
     rows: int
     drifted: dict[str, int]
     drifts: tuple[Drift, ...]
     seconds: float
+    route_drifts: tuple[RouteDrift, ...] = ()
     run_id: int | None = None
     """Of the run that keeps it; None for a proof that nobody keeps."""
 
@@ -92,6 +116,15 @@ class StockProof:
                 }
                 for drift in self.drifts
             ],
+            "routeDrifts": [
+                {
+                    "routeId": drift.route_id,
+                    "shopId": drift.shop_id,
+                    "variantKey": drift.variant_key,
+                    "held": {"route": drift.held, "holdItems": drift.held_by_items},
+                }
+                for drift in self.route_drifts
+            ],
             "seconds": round(self.seconds, 3),
         }
 
@@ -101,12 +134,13 @@ def verify_stock(*, owner_id: str | None = None) -> StockProof:
     began = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute(_DRIFT, {"owner": owner_id, "listed": MAX_LISTED})
-        rows, drifted, listed = cursor.fetchone()
+        rows, drifted, listed, routes = cursor.fetchone()
     return StockProof(
         rows=rows,
         drifted=dict(sorted(json.loads(drifted).items())),
         drifts=tuple(Drift(**drift) for drift in json.loads(listed)),
         seconds=time.monotonic() - began,
+        route_drifts=tuple(RouteDrift(**drift) for drift in json.loads(routes)),
     )
 
 
@@ -125,5 +159,7 @@ def prove_stock() -> StockProof:
     InventoryRun.objects.filter(kind=InventoryRun.Kind.VERIFY, finished_at__lt=finished_at - PROOFS_KEPT).delete()
     for drift in proof.drifts[:MAX_LOGGED]:
         log.error("stock_drift", shop_id=drift.owner_id, **asdict(drift))
+    for route in proof.route_drifts[:MAX_LOGGED]:
+        log.error("allocation_drift", **asdict(route))
     log.info("stock_verified", rows=proof.rows, drifted=sum(proof.drifted.values()), seconds=round(proof.seconds, 3))
     return replace(proof, run_id=run.pk)

@@ -21,6 +21,7 @@ from tenants.backoffice import (
     ReasonAction,
     ReasonedEditsAdmin,
     ReasonForm,
+    Refused,
     RelatedDropdownFilter,
     StackedInline,
     UserAdmin,
@@ -28,6 +29,7 @@ from tenants.backoffice import (
     shop_time,
     widgets,
 )
+from tenants.bypass import sells_unchecked, set_inventory_bypass
 from tenants.desk_scope import scope_of
 from tenants.host_desk import HostAdmin
 from tenants.hosts import host_map
@@ -83,6 +85,19 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
     )
 
 
+def plan_bypass(shop: Shop, *, on: bool) -> str | Refused:
+    if sells_unchecked(shop.settings) == on:
+        return Refused(f"Its stock is {'not checked' if on else 'checked'} already.")
+    if on:
+        return "Anything is sold, there or not; what turns out to be missing when it is paid goes to review."
+    return "From the next checkout on, stock is checked and held again."
+
+
+def turn_bypass(shop: Shop, mandate: Mandate, *, on: bool) -> str:
+    set_inventory_bypass(shop_id=shop.pk, on=on, reason=mandate.reason, acting=mandate.acting)
+    return "Stock is not checked any more." if on else "Stock is checked again."
+
+
 @admin.register(Shop)
 class ShopAdmin(ReasonedEditsAdmin[Shop]):
     shop_path = "pk"
@@ -103,6 +118,20 @@ class ShopAdmin(ReasonedEditsAdmin[Shop]):
             permission="tenants.change_shopsettings",
             form=AlertWebhookForm,
             help="Low-stock alerts are posted there as well as mailed, each signed. The secret is never shown again.",
+        ),
+        ReasonAction(
+            name="bypass",
+            label="Sell without checking stock",
+            plan=lambda shop: plan_bypass(shop, on=True),
+            verb=lambda shop, mandate: turn_bypass(shop, mandate, on=True),
+            danger=True,
+            help="For emergencies. Every page here says so for as long as it lasts.",
+        ),
+        ReasonAction(
+            name="end_bypass",
+            label="Check stock again",
+            plan=lambda shop: plan_bypass(shop, on=False),
+            verb=lambda shop, mandate: turn_bypass(shop, mandate, on=False),
         ),
     )
 

@@ -24,11 +24,17 @@ class ShopPolicy:
     time_zone: str
     checkout_ui: str
     inventory_mode: str
+    skip_inventory_validation: bool
     hold_ttl_seconds: int
     shortage_policy: str
     reprice_policy: str
     drift_abs: Decimal
     drift_pct: Decimal
+
+    @property
+    def holds_stock(self) -> bool:
+        """Whether a checkout holds its units while the customer pays (I11)."""
+        return self.inventory_mode == "reserve_ttl" and not self.skip_inventory_validation
 
 
 def _first(own: T | None, fallback: T) -> T:
@@ -45,6 +51,7 @@ def effective_policy(row: ShopSettings) -> ShopPolicy:
         time_zone=row.time_zone,
         checkout_ui=row.checkout_ui,
         inventory_mode=_first(row.inventory_mode, settings.INVENTORY_MODE),
+        skip_inventory_validation=_first(row.skip_inventory_validation, settings.SKIP_INVENTORY_VALIDATION),
         hold_ttl_seconds=_first(row.hold_ttl_seconds, settings.INVENTORY_HOLD_TTL_SECONDS),
         shortage_policy=row.shortage_policy,
         reprice_policy=_first(row.reprice_policy, settings.CHECKOUT_REPRICE_POLICY),

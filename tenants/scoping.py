@@ -38,8 +38,10 @@ def is_shop(model: type[Model]) -> bool:
 def path_to_shop(model: type[Model]) -> str | None:
     """The lookup that leads from a row to its shop: `pk` for shops, else by a field named `shop`, the nearest first.
 
-    None where no such path exists: the table belongs to the platform.
+    None where no such path exists, or where the model says `of_the_platform`: the table belongs to the platform.
     """
+    if getattr(model, "of_the_platform", False):
+        return None
     if is_shop(model):
         return "pk"
     paths: list[tuple[str, type[Model]]] = [("", model)]

@@ -228,6 +228,8 @@ try:
 except InvalidOperation as error:
     raise ImproperlyConfigured("CHECKOUT_REPRICE_DRIFT_ABS and …_PCT are decimal numbers, such as 0.10.") from error
 INVENTORY_MODE = choice("INVENTORY_MODE", "reserve_ttl", ("reserve_ttl", "validate_only"))
+SKIP_INVENTORY_VALIDATION = flag("SKIP_INVENTORY_VALIDATION", False)
+ENFORCE_CENTRAL_INVENTORY = flag("ENFORCE_CENTRAL_INVENTORY", False)
 INVENTORY_HOLD_TTL_SECONDS = integer("INVENTORY_HOLD_TTL_SECONDS", 1200, low=60, high=3600)
 INVENTORY_LOCK_TIMEOUT_MS = integer("INVENTORY_LOCK_TIMEOUT_MS", 250, low=10, high=5000)
 INVENTORY_CATALOG = "commerce.catalog.lookup.known_keys"

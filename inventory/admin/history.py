@@ -27,7 +27,7 @@ LISTED = 200
 @admin.register(StockMovement)
 class StockMovementAdmin(ReadOnlyAdmin[StockMovement]):
     shop_path = "owner__shop"
-    list_display = ("when", "row", "delta", "on_hand_after", "reason", "reference", "actor", "note")
+    list_display = ("when", "row", "delta", "on_hand_after", "reason", "for_shop_id", "reference", "actor", "note")
     list_filter = (
         ("reason", ChoicesDropdownFilter),
         ("at", RangeDateTimeFilter),

@@ -101,21 +101,26 @@ def _extend(hold: Hold, mandate: Mandate) -> str:
 
 def _units(hold: Hold) -> str:
     """`3 × HB#size:M, 1 × CAP`. Reads the items with their rows."""
-    return ", ".join(f"{item.quantity} × {item.stock_row.variant_key}" for item in hold.items.all())
+    return ", ".join(f"{item.quantity} × {item.variant_key}" for item in hold.items.all())
 
 
 class HoldItemInline(ReadOnlyInline[HoldItem, Hold]):
     model = HoldItem
     hide_title = True
-    fields = readonly_fields = ("quantity", "row")
+    fields = readonly_fields = ("quantity", "row", "source")
     ordering = ("pk",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[HoldItem]:
-        return super().get_queryset(request).select_related("stock_row")
+        return super().get_queryset(request).select_related("stock_row", "route")
 
     @admin.display(description="Of")
     def row(self, item: HoldItem) -> str:
-        return link_to(item.stock_row)
+        """Its row where that is the shop's own: a pool's is the platform's to see, the route is the shop's."""
+        return link_to(item.stock_row) if item.route is None else link_to(item.route, item.variant_key)
+
+    @admin.display(description="From")
+    def source(self, item: HoldItem) -> str:
+        return "Own stock" if item.route is None else item.route.pool_id
 
 
 class OverdueFilter(admin.SimpleListFilter):
@@ -179,7 +184,12 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
-        return super().get_queryset(request).select_related("shop__settings").prefetch_related("items__stock_row")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("shop__settings")
+            .prefetch_related("items__stock_row", "items__route")
+        )
 
     def get_fieldsets(self, request: HttpRequest, obj: Hold | None = None) -> Any:
         if obj is None:

@@ -78,7 +78,7 @@ def who(row: StockRow, holders: Sequence[Holder], stories: Mapping[UUID, HoldSto
         (
             holder.quantity,
             reader_link(reader, Hold(pk=holder.hold_id), short(holder.hold_id)),
-            Hold.HeldFor(holder.held_for).label,
+            _held_for(holder, row),
             time_left(holder.expires_at),
             _in_a_cell(stories.get(holder.hold_id), reader),
             then(stories.get(holder.hold_id)),
@@ -95,6 +95,12 @@ def who(row: StockRow, holders: Sequence[Holder], stories: Mapping[UUID, HoldSto
         (format_html("<strong>{}</strong>", row.held), format_html("<strong>{}</strong>", "held"), "", "", "", "")
     )
     return table(HEAD, rows, right={0}, whole={0, 1, 3, 4})
+
+
+def _held_for(holder: Holder, row: StockRow) -> str:
+    """Of a pool's units it is told which shop holds them."""
+    label = str(Hold.HeldFor(holder.held_for).label)
+    return label if holder.shop_id == row.owner_id else f"{label}, {holder.shop_id}"
 
 
 def _proof(runs: str | None) -> SafeString | str:

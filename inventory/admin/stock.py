@@ -14,7 +14,7 @@ from django.utils import timezone
 from inventory.admin.standing import STATES, explain_row, in_words
 from inventory.availability import state_of
 from inventory.errors import StockHeld
-from inventory.models import Hold, StockMovement, StockRow
+from inventory.models import Hold, Pool, StockMovement, StockRow
 from inventory.stock import (
     ADJUSTING,
     MAX_ON_HAND,
@@ -130,9 +130,15 @@ def _set_threshold(row: StockRow, mandate: Mandate) -> str:
 
 
 class OpenStockForm(_ModelForm):
-    """A new row: the shop's own stock of one variant."""
+    """A new row: a shop's own stock of one variant, or a pool's."""
 
-    shop = forms.ModelChoiceField(Shop.objects.all(), widget=widgets.UnfoldAdminSelectWidget())
+    shop = forms.ModelChoiceField(Shop.objects.all(), required=False, widget=widgets.UnfoldAdminSelectWidget())
+    pool = forms.ModelChoiceField(
+        Pool.objects.all(),
+        required=False,
+        widget=widgets.UnfoldAdminSelectWidget(),
+        help_text="Instead of a shop: stock that shops are routed to.",
+    )
     sku = forms.CharField(max_length=64, label="SKU", widget=widgets.UnfoldAdminTextInputWidget())
     variant = forms.CharField(
         max_length=255,
@@ -154,12 +160,15 @@ class OpenStockForm(_ModelForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        if {"shop", "sku", "variant"} <= set(data):
+        if bool(data.get("shop")) == bool(data.get("pool")):
+            raise forms.ValidationError("Choose the shop or the pool that it belongs to, one of the two.")
+        data["owner_id"] = (data.get("shop") or data["pool"]).pk
+        if {"sku", "variant"} <= set(data):
             try:
                 data["variant_key"] = complete_key(data["sku"], data["variant"])
             except MalformedVariant as error:
                 raise forms.ValidationError({"variant": error.detail}) from error
-            if StockRow.objects.filter(owner_id=data["shop"].pk, variant_key=data["variant_key"]).exists():
+            if StockRow.objects.filter(owner_id=data["owner_id"], variant_key=data["variant_key"]).exists():
                 raise forms.ValidationError({"variant": "There is a stock row of this variant already."})
         return data
 
@@ -186,7 +195,7 @@ class MovementInline(ReadOnlyInline[StockMovement, StockRow]):
     model = StockMovement
     verbose_name_plural = "history"
     hide_title = True
-    fields = readonly_fields = ("when", "moved", "on_hand_after", "reason", "reference", "actor", "note")
+    fields = readonly_fields = ("when", "moved", "on_hand_after", "reason", "for_shop_id", "reference", "actor", "note")
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StockMovement]:
@@ -279,7 +288,7 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
         return [panel(title, lambda: explain_row(row, reader))]
 
     def get_fields(self, request: HttpRequest, obj: StockRow | None = None) -> Any:
-        opening = ("shop", "sku", "variant", "on_hand", "low_stock_threshold", "reason")
+        opening = ("shop", "pool", "sku", "variant", "on_hand", "low_stock_threshold", "reason")
         return super().get_fields(request, obj) if obj else opening
 
     def get_readonly_fields(self, request: HttpRequest, obj: StockRow | None = None) -> Any:
@@ -292,7 +301,7 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
         """Opening is bare and joins the view's transaction; rows that exist aren't edited."""
         data = form.cleaned_data
         opened = create_stock_row_within(
-            shop_id=data["shop"].pk,
+            shop_id=data["owner_id"],
             sku=data["sku"],
             variant_key=data["variant_key"],
             on_hand=data["on_hand"],

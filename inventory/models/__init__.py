@@ -1,5 +1,6 @@
 from inventory.models.alert import AlertDelivery, StockAlert
 from inventory.models.hold import Hold, HoldItem
+from inventory.models.pool import Pool, PoolRoute
 from inventory.models.run import InventoryRun
 from inventory.models.stock import StockMovement, StockOwner, StockRow
 from inventory.models.stock_import import StockImport, StockImportPart, StockImportRow
@@ -9,6 +10,8 @@ __all__ = [
     "Hold",
     "HoldItem",
     "InventoryRun",
+    "Pool",
+    "PoolRoute",
     "StockAlert",
     "StockImport",
     "StockImportPart",

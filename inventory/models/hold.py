@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
+from inventory.models.pool import PoolRoute
 from inventory.models.stock import StockRow
 from tenants.models import Shop
 from tenants.scoping import ShopQuerySet
@@ -88,11 +89,25 @@ class HoldItem(models.Model):
 
     One index, on (hold, stock row): every item is written while a customer waits, and whoever asks for a row's items
     asks for those of active holds, which `hold_overdue` finds. The reference to the hold is (shop, hold), made in 0002.
+
+    The row is the shop's own or, with a route, a pool's. Two references say so in the database: (shop, route, row) to
+    the route, and (own_shop, row) to the row, where `own_shop` is the shop of items without a route (generated).
     """
 
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     hold = models.ForeignKey(Hold, on_delete=models.CASCADE, related_name="items", db_index=False, db_constraint=False)
-    stock_row = models.ForeignKey(StockRow, on_delete=models.PROTECT, related_name="hold_items", db_index=False)
+    stock_row = models.ForeignKey(
+        StockRow, on_delete=models.PROTECT, related_name="hold_items", db_index=False, db_constraint=False
+    )
+    route = models.ForeignKey(
+        PoolRoute,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="hold_items",
+        db_index=False,
+        db_constraint=False,
+    )
     quantity = models.PositiveIntegerField()
 
     objects = ShopQuerySet["HoldItem"].as_manager()
@@ -105,3 +120,8 @@ class HoldItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.stock_row_id}"
+
+    @property
+    def variant_key(self) -> str:
+        """In the words of the shop that holds: a pool may call the same thing otherwise. Reads the route or the row."""
+        return self.stock_row.variant_key if self.route is None else self.route.variant_key

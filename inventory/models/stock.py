@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Left
+from django.db.models.lookups import Exact
 
 from tenants.models import Shop
 from tenants.scoping import OwnerQuerySet, ShopQuerySet
 
 
+def is_pool(owner_id: str) -> bool:
+    """By the form of its id, which a check constraint keeps."""
+    return owner_id.startswith("pool:")
+
+
 class StockOwner(models.Model):
-    """Whose stock it is: a shop (the id is the shop's own) or a pool that shops are routed to."""
+    """Whose stock it is: a shop (the id is the shop's own) or a pool that shops are routed to.
+
+    A pool's id begins with `pool:`, which no shop's id can: a shop that opens later never finds a pool in its place.
+    """
 
     id = models.CharField(primary_key=True, max_length=80, db_collation="C")
     shop = models.OneToOneField(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    name = models.CharField(max_length=120, blank=True, default="", db_default="")
+    enabled = models.BooleanField(
+        default=True, db_default=True, help_text="A pool that is off lends nothing; holds on it end as usual."
+    )
 
     objects = ShopQuerySet["StockOwner"].as_manager()
 
     class Meta:
         constraints = (
             models.CheckConstraint(name="stock_owner_is_its_shop", condition=Q(shop__isnull=True) | Q(shop=F("id"))),
+            models.CheckConstraint(
+                name="stock_owner_pool_id", condition=Q(shop__isnull=False) | Q(id__regex=r"^pool:[a-z0-9][a-z0-9-]*$")
+            ),
+            models.CheckConstraint(
+                name="stock_owner_plain_for_shops", condition=Q(shop__isnull=True) | Q(name="", enabled=True)
+            ),
         )
 
     def __str__(self) -> str:
@@ -80,6 +100,15 @@ class StockMovement(models.Model):
     stock_row = models.ForeignKey(
         StockRow, on_delete=models.PROTECT, related_name="movements", db_index=False, db_constraint=False
     )
+    for_shop = models.ForeignKey(
+        Shop,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="Of a pool's units: the shop that sold them or took them back.",
+    )
     delta = models.IntegerField()
     on_hand_after = models.IntegerField()
     reason = models.CharField(max_length=12, choices=Reason)
@@ -98,6 +127,10 @@ class StockMovement(models.Model):
             models.CheckConstraint(
                 name="movement_reason_known",
                 condition=Q(reason__in=["opening", "receipt", "adjustment", "recount", "sale", "return"]),
+            ),
+            models.CheckConstraint(
+                name="movement_shop_of_a_pool",
+                condition=Q(for_shop__isnull=True) | Q(Exact(Left("owner", 5), Value("pool:"))),
             ),
             models.CheckConstraint(name="movement_leaves_no_debt", condition=Q(on_hand_after__gte=0)),
         )

@@ -89,6 +89,12 @@ class ShopSettings(models.Model):
         null=True, blank=True, validators=[MinValueValidator(60), MaxValueValidator(3600)]
     )
     requires_central_inventory = models.BooleanField(default=False)
+    skip_inventory_validation = models.BooleanField(
+        null=True,
+        blank=True,
+        verbose_name="sell without checking stock",
+        help_text="The emergency bypass: stock is neither checked nor held, and is taken when the customer has paid.",
+    )
     shortage_policy = models.CharField(max_length=8, choices=ShortagePolicy, default=ShortagePolicy.REVIEW)
     reprice_policy = models.CharField(max_length=24, choices=RepricePolicy, null=True, blank=True)
     reprice_drift_abs = models.DecimalField(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import factory
 from django.utils import timezone
 
-from inventory.models import StockMovement, StockOwner, StockRow
+from inventory.models import PoolRoute, StockMovement, StockOwner, StockRow
 from tests.factories.tenants import ShopFactory
 
 
@@ -16,6 +16,14 @@ class StockOwnerFactory(factory.django.DjangoModelFactory):
 
     shop = factory.SubFactory(ShopFactory)
     id = factory.SelfAttribute("shop.id")
+
+
+class PoolFactory(StockOwnerFactory):
+    """A stock owner without a shop."""
+
+    shop = None
+    id = factory.Sequence(lambda n: f"pool:pool-{n}")
+    name = factory.LazyAttribute(lambda pool: pool.id.removeprefix("pool:").title())
 
 
 class StockRowFactory(factory.django.DjangoModelFactory):
@@ -42,3 +50,16 @@ class StockRowFactory(factory.django.DjangoModelFactory):
                 actor="system:factory",
                 at=timezone.now(),
             )
+
+
+class PoolRouteFactory(factory.django.DjangoModelFactory):
+    """A new shop sells a variant of its own from a new pool's row of ten units. `stock_row=` names another row."""
+
+    class Meta:
+        model = PoolRoute
+
+    shop = factory.SubFactory(ShopFactory)
+    sku = factory.Sequence(lambda n: f"OWN-{n}")
+    variant_key = factory.SelfAttribute("sku")
+    stock_row = factory.SubFactory(StockRowFactory, owner=factory.SubFactory(PoolFactory))
+    pool = factory.SelfAttribute("stock_row.owner")

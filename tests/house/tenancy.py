@@ -8,8 +8,8 @@ from collections.abc import Iterator
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
     "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold",
-    "HoldItem", "Host", "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "Product", "ProductText",
-    "ShopCredential", "ShopSettings", "StockAlert", "StockImport", "StockImportPart", "StockImportRow",
+    "HoldItem", "Host", "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product",
+    "ProductText", "ShopCredential", "ShopSettings", "StockAlert", "StockImport", "StockImportPart", "StockImportRow",
     "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
@@ -30,6 +30,9 @@ ALLOWED = {
     "tenants/ownership.py:owner_of": "Answers whose a Stripe object is.",
     "inventory/bulk/sweep.py": "Finds imports of every shop that stand still or have had their time.",
     "inventory/bulk/moving.py:open_rows": "The key of a shop's stock owner is the shop's id.",
+    "inventory/locks.py:lock_routes": "By keys that were found for the shop, under the queues of their rows.",
+    "inventory/locks.py:lock_rows": "By keys that were found for the shop: its own rows, or those its routes lead to.",
+    "inventory/routes.py": "The platform's own work: which rows of which pools there are, whoever sells them.",
     "inventory/stock.py:create_stock_row_within": "The key of a shop's stock owner is the shop's id.",
     "inventory/alerts.py:_owners": "Finds whose stock to look at; each is looked at alone.",
     "inventory/alert_delivery.py": "Finds deliveries that are due, and claims one by its key; it acts for its owner.",

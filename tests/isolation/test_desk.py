@@ -30,6 +30,9 @@ from webhooks.models import StripeEvent
 
 PAGES: list[tuple[type[Model], Any]] = sorted(admin.site._registry.items(), key=lambda entry: entry[0]._meta.label)
 
+# Permissions that no member has, even where the rows are their shop's.
+PLATFORMS = {"allot"}
+
 # Addresses of the back office that belong to no page of a model, and how each is tried.
 ELSEWHERE = {
     "index": "test_the_frame_shows_nothing_of_others",
@@ -193,7 +196,8 @@ def test_no_action_touches_a_row_of_others(world: World, visit: Visit):
                 told = {"action": action.name, "user": str(author.pk), "ids": ids, "nonce": uuid4().hex}
                 data = {"token": signing.dumps(told, salt=SALT), "reason": "Because", **_values(action.form, world)}
                 answer = visit.post(address(model, "act", action.name), data)
-                assert answer.status_code == (302 if author == world.here.staff and page.shop_path else 403), action
+                theirs = author == world.here.staff and page.shop_path and action.permission not in PLATFORMS
+                assert answer.status_code == (302 if theirs else 403), action
                 if answer.status_code == 302:
                     outcome = visit.get(answer["Location"], named=ids)
                     tones = {line.tone for line in outcome.context["lines"]}

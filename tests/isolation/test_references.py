@@ -21,7 +21,10 @@ from tests.isolation.world import OURS, World, build
 
 # `model.field` → why the shop is no part of the key.
 ARGUED = {
-    "inventory.HoldItem.stock_row": "The row may be a pool's, which the hold's shop is routed to.",
+    "inventory.HoldItem.route": "By (shop, route, row); tests/inventory/test_pools.py. None is deleted: no index.",
+    "inventory.HoldItem.stock_row": "Without a route by (own_shop, row), with one by the route's key; same tests.",
+    "inventory.PoolRoute.pool": "A pool is no shop's: a check constraint says that it is a pool.",
+    "inventory.PoolRoute.stock_row": "By (pool, row): the row is the pool's.",
     "webhooks.EventDelivery.event": "A delivery is its host's, an event its account's: that they differ is a verdict.",
 }
 

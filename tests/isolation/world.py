@@ -20,7 +20,7 @@ from commerce.cart.cookie import COOKIE_NAME
 from inventory.bulk.batches import receive_import_within
 from inventory.bulk.rows import Mode
 from inventory.bulk.working import work_on
-from inventory.holds import Line, place_hold
+from inventory.holds import Line, commit_hold, place_hold
 from inventory.models import AlertDelivery, InventoryRun, StockAlert
 from tenants.audit import Actor, record_audit
 from tenants.models import AlertWebhook, Host, Membership, ShopCredential, StripeObject, WebhookSecret
@@ -28,7 +28,7 @@ from tenants.scoping import path_to_shop
 from tenants.staff import SEE_EVERY_SHOP
 from tenants.tokens import issue_front_door_token
 from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory
-from tests.factories.inventory import StockRowFactory
+from tests.factories.inventory import PoolFactory, PoolRouteFactory, StockRowFactory
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, open_trade
 from tests.webhooks.deliver import deliver, event
@@ -123,6 +123,11 @@ def shown(markers: set[str], answer: HttpResponse, *, sent: str = "") -> set[str
 def build(standin: StandIn) -> World:
     """Both shops do the same business, `there` first so that its rows are the older ones."""
     there, here = open_side("birch-shop", standin), open_side("alder-shop", standin)
+    pool = PoolFactory(id="pool:of-the-platform", name="A pool of the platform")
+    pooled = StockRowFactory(owner=pool, sku="POOLED-BY-ALL", on_hand=100)
+    for side in (there, here):
+        sku = f"{side.shop_id}-pooled"
+        PoolRouteFactory(shop=side.trade.shop, sku=sku, stock_row=pooled, allocation_cap=40)
     Host.objects.create(hostname="hooks.localhost", role=Host.Role.HOOKS)
     for side in (there, here):
         finish(side, standin)
@@ -175,6 +180,17 @@ def finish(side: Side, standin: StandIn) -> None:
         lines=[Line(side.trade.variant.sku, side.trade.variant.variant_key, 1)],
         ttl_seconds=600,
         acting=Actor("staff", side.staff.username),
+    )
+    pooled = f"{side.shop_id}-pooled"
+    through_the_pool = place_hold(
+        shop_id=side.shop_id,
+        key=f"pooled-by-{side.shop_id}",
+        lines=[Line(pooled, pooled, 1)],
+        ttl_seconds=600,
+        acting=Actor("staff", side.staff.username),
+    )
+    commit_hold(
+        shop_id=side.shop_id, hold_id=through_the_pool.hold_id, reason="", acting=Actor("staff", side.staff.username)
     )
     record_audit(
         shop_id=side.shop_id, acting=Actor("staff", side.staff.username), action="stock.adjusted",

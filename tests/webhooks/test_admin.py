@@ -47,7 +47,7 @@ def test_pages_need_as_many_queries_for_three_rows_as_for_one(trade: Trade, stan
     receive(trade, standin, "evt_2")
     receive(trade, standin, "evt_3")
     deliver(row.payload)
-    assert (once, [queries(visit) for visit in visits]) == ([7, 7], [7, 7])
+    assert (once, [queries(visit) for visit in visits]) == ([8, 8], [8, 8])
 
 
 def test_an_event_is_found_by_its_id_and_its_objects(trade: Trade, standin: StandIn) -> None:

@@ -37,6 +37,11 @@ class Command(BaseCommand):
                 f"held {drift.held}, hold items {drift.held_by_items}; "
                 f"on hand {drift.on_hand}, movements {drift.on_hand_by_movements}"
             )
+        for route in proof.route_drifts:
+            self.stderr.write(
+                f"{route.shop_id} {route.variant_key} (route {route.route_id}): "
+                f"held {route.held}, hold items {route.held_by_items}"
+            )
         if not proof.clean:
             raise CommandError(f"{sum(proof.drifted.values())} of {proof.rows} rows differ from their history.")
         self.stdout.write(f"{proof.rows} rows agree with their history, {proof.seconds:.2f} s.")
