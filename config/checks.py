@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register, run_checks
+from django.core.checks import CheckMessage, Error, Tags, Warning, register, run_checks
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 
+from tenants.database import SYSTEM_ROLE, WEB_ROLE, as_system
 from tenants.resealing import lost_seals
 
 STRIPE = "https://api.stripe.com"
@@ -25,6 +26,11 @@ NEW_CREDENTIAL_KEY = (
     "Make one with `python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'`."
 )
 
+LOGIN = """
+SELECT pg_has_role(%s, 'MEMBER') AND pg_has_role(%s, 'MEMBER'),
+       has_table_privilege('commerce_order', 'SELECT') AND NOT row_security_active('commerce_order')
+"""
+
 
 def refuse_to_start() -> None:
     """Ends the process when any check finds an error, naming every one with its fix.
@@ -33,7 +39,7 @@ def refuse_to_start() -> None:
     """
     errors = [message for message in run_checks() if message.is_serious() and not message.is_silenced()]
     if not errors:
-        errors = [*check_sealed_rows()]
+        errors = [message for message in (*check_login(), *check_sealed_rows()) if message.is_serious()]
         connection.close()  # a server forks after this, and children must not share it
     if errors:
         raise SystemExit("\n".join(["The settings contradict themselves:", *map(str, errors)]))
@@ -121,7 +127,8 @@ def check_sealed_rows(**kwargs: Any) -> Sequence[CheckMessage]:
     or worker, at `migrate`, and with `check --database default`. A database that is away is readiness' matter.
     """
     try:
-        lost = lost_seals()
+        with as_system():
+            lost = lost_seals()
     except (OperationalError, InterfaceError, ProgrammingError):
         return []
     if not lost:
@@ -133,6 +140,26 @@ def check_sealed_rows(**kwargs: Any) -> Sequence[CheckMessage]:
             "Put that key back, behind the newest; `manage.py rotate_credentials` makes it superfluous.",
         )
     ]
+
+
+@register(Tags.database)
+def check_login(**kwargs: Any) -> Sequence[CheckMessage]:
+    """Whether row-level security binds the login: it may become the two roles, and has no right to a table itself. The
+    login that migrates owns the tables, so this is a warning, with `check --database default`.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(LOGIN, [WEB_ROLE, SYSTEM_ROLE])
+            may_act, sees_all = cursor.fetchone() or (False, False)
+    except (OperationalError, InterfaceError, ProgrammingError):
+        return []
+    if not may_act:
+        fix = f'GRANT {WEB_ROLE}, {SYSTEM_ROLE} TO it: docs/configuration.md, "Database roles".'
+        return [_error("E022", "The login of DATABASE_URL may not become the roles that statements run as.", fix)]
+    if sees_all and settings.ENVIRONMENT == "production":
+        fix = 'Serve with a login that owns no table: docs/configuration.md, "Database roles".'
+        return [Warning("Row-level security doesn't bind the login of DATABASE_URL.", hint=fix, id="holdfast.W023")]
+    return []
 
 
 def _is_fernet_key(key: str) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tests.house.code import APPS
-from tests.house.tasks import unbound_tasks
+from tests.house.tasks import unbound_tasks, unscoped_commands
 from tests.house.tenancy import unscoped_queries
 
 VAGUE = {"utils", "util", "helpers", "helper", "common", "core", "misc", "shared", "lib"}
@@ -188,6 +188,7 @@ RULES = (
     long_functions,
     unscoped_queries,
     unbound_tasks,
+    unscoped_commands,
 )
 
 INLINE = re.compile(

@@ -37,6 +37,24 @@ def unbound_tasks(tree: ast.Module, path: str) -> list[str]:
     return found
 
 
+def unscoped_commands(tree: ast.Module, path: str) -> list[str]:
+    """A command names the scope of its statements, as a task does by its base: `@as_system()` on its `handle`, or
+    `as_shop(…)` inside.
+    """
+    if "/management/commands/" not in path:
+        return []
+    return [
+        f"{node.lineno}: handle() names no scope"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name == "handle" and not _named_scopes(node)
+    ]
+
+
+def _named_scopes(node: ast.AST) -> set[str]:
+    called = {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+    return called & {"as_system", "as_shop"}
+
+
 def _tasks(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, ast.expr]]:
     """Functions with the decorator that makes a task, `app.task` included."""
     for node in ast.walk(tree):

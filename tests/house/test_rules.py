@@ -108,6 +108,12 @@ SAMPLES: list[tuple[Rule, str, str, str]] = [
     ),
     (rules.unbound_tasks, "inventory/x.py", "class Task(Model): ...", "class Mine(celery.Task): ..."),
     (rules.unbound_tasks, "inventory/x.py", "def f(): ...", "@app.task\ndef f(): ..."),
+    (
+        rules.unscoped_commands,
+        "inventory/management/commands/x.py",
+        "class Command:\n    @as_system()\n    def handle(self): ...",
+        "class Command:\n    def handle(self): ...",
+    ),
 ]
 
 

@@ -12,8 +12,10 @@ from django.apps import apps
 from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from commerce.models import Cart, Product
+from config.checks import check_login
 from inventory.holds import Line, place_hold
 from inventory.models import Hold, StockRow
 from tenants.audit import Actor
@@ -228,3 +230,13 @@ class TestTheApplicationsLogin:
         assert ask("SELECT shop_id FROM commerce_product", web) == [("acme",)]
         assert ask("SELECT count(*) FROM commerce_product", "SET LOCAL ROLE holdfast_web") == [(0,)]
         assert ask("SELECT count(*) FROM commerce_product", "SET LOCAL ROLE holdfast_system") == [(2,)]
+
+
+def test_a_check_tells_which_logins_it_binds(db: None, settings: Settings):
+    settings.ENVIRONMENT = "production"
+    assert [found.id for found in check_login()] == ["holdfast.W023"], "the owner, who runs the tests, sees everything"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL ROLE holdfast_app")
+        assert check_login() == []
+        cursor.execute(f"SET LOCAL ROLE {WEB_ROLE}")
+        assert [found.id for found in check_login()] == ["holdfast.E022"]
