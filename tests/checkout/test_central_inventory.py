@@ -64,9 +64,9 @@ def broken(name: str, body: str) -> Iterator[None]:
 
 
 RAISES = "BEGIN RAISE EXCEPTION 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END"
-FAILS = "BEGIN RETURN (SELECT nothing FROM nowhere); END"
-QUERY_ERROR = lambda: broken("inventory_central_mode", FAILS)  # noqa: E731
-QUERY_TIMEOUT = lambda: broken("inventory_central_mode", RAISES)  # noqa: E731
+FAILS = "BEGIN RETURN QUERY SELECT * FROM nowhere; END"
+QUERY_ERROR = lambda: broken("inventory_stock_source", FAILS)  # noqa: E731
+QUERY_TIMEOUT = lambda: broken("inventory_stock_source", RAISES)  # noqa: E731
 
 # What goes wrong: the rows for it, the fault for it, and whether a shop that needn't have a route is failed by it.
 FAILURES: dict[str, tuple[Callable[[Trade], Any], Callable[[], Any], bool]] = {
