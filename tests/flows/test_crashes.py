@@ -121,5 +121,5 @@ def test_a_killed_sender_without_a_returning_customer_is_resolved(stack: Stack) 
     stack.sql("UPDATE inventory_hold SET expires_at = now() - interval '1 second' WHERE id = %s", attempt[1])
     stack.sql("UPDATE checkout_checkoutattempt SET checked_at = NULL WHERE id = %s", attempt[0])
     result = stack.manage("reap_holds")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     assert stock(stack) == (on_hand, held)
