@@ -4,6 +4,7 @@ from prometheus_client import Counter, Histogram
 
 REPRICE_DRIFT = Counter("cart_reprice_drift_total", "Checkouts whose prices had drifted.", ["shop_id", "mode"])
 REJECTED_STOCK = Counter("checkout_rejected_stock_total", "Checkouts refused for want of stock.", ["shop_id"])
+RATE_LIMITED = Counter("checkout_rate_limited_total", "Checkouts refused because of their number.", ["shop_id"])
 CREATE_SECONDS = Histogram("checkout_create_seconds", "From request to answer of a new checkout.", ["shop_id"])
 CONFIRMED_SECONDS = Histogram(
     "checkout_payment_to_confirmed_seconds",

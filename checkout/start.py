@@ -26,6 +26,7 @@ from checkout.drift import judge_drift
 from checkout.errors import PaymentRejected, PaymentUnknown, PriceChanged
 from checkout.metrics import CREATE_SECONDS, REJECTED_STOCK, REPRICE_DRIFT, UNCHECKED
 from checkout.models import CheckoutAttempt
+from checkout.rate_limit import Turnstile
 from checkout.repricing import Quote, reprice
 from checkout.settle import SessionVerdict, judge_session, settle_session
 from commerce.cart.carts import cart_snapshot
@@ -57,12 +58,12 @@ class Wanted:
     generation: int | None
 
 
-def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnswer:
+def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turnstile) -> CheckoutAnswer:
     """One checkout: repeats of the same request converge on one hold and one session.
 
     Never trusts a price from `command`; never calls Stripe inside a transaction. Raises UnknownSku, NotPurchasable,
-    AmountTooSmall, PriceChanged, InsufficientStock, InventoryUnavailable, InventoryBusy, ClientKeyConflict,
-    PaymentRejected, PaymentUnknown.
+    AmountTooSmall, RateLimited, PriceChanged, InsufficientStock, InventoryUnavailable, InventoryBusy,
+    ClientKeyConflict, PaymentRejected, PaymentUnknown.
     """
     began = time.monotonic()
     freed = False
@@ -74,13 +75,14 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout) -> CheckoutAnsw
             return answer_bought(shop=shop, command=command)
         quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
         turn = replay_or_supersede(
-            shop=shop, command=command, wanted=wanted, quote=quote, stripe=stripe
+            shop=shop, command=command, wanted=wanted, quote=quote, stripe=stripe, turnstile=turnstile
         )  # asks Stripe, no tx
         if turn.answer is not None:
             return turn.answer
         if turn.look_again:
             time.sleep(LOOK_EVERY)
             continue
+        turnstile.let_in()
         changes = judged_changes(shop=shop, command=command, quote=quote)
         try:
             refuse_short(shop=shop, quote=quote)
@@ -171,7 +173,13 @@ LOOK_AGAIN = Turn(look_again=True)
 
 
 def replay_or_supersede(
-    *, shop: ShopContext, command: StartCheckout, wanted: Wanted, quote: Quote, stripe: AccessOnce
+    *,
+    shop: ShopContext,
+    command: StartCheckout,
+    wanted: Wanted,
+    quote: Quote,
+    stripe: AccessOnce,
+    turnstile: Turnstile,
 ) -> Turn:
     """Answers a repeat with what it repeats, ends what the cart has moved away from, or finds the slot free."""
     claim = claim_of(command, quote.generation)
@@ -188,6 +196,7 @@ def replay_or_supersede(
             quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
             if same_intent(shop=shop, attempt=attempt, command=command, quote=quote, stripe=stripe):
                 return LOOK_AGAIN
+        turnstile.let_in()  # who may not begin another keeps the one that is open
         return end_first(shop=shop, attempt=attempt, reason="Superseded by a newer checkout")
     return Turn(answer=answer_finished(attempt=attempts[-1])) if attempts else Turn()
 

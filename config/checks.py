@@ -88,6 +88,12 @@ def _everywhere() -> Iterator[CheckMessage]:
         )
     if any("@" not in recipient for recipient in settings.STOCK_ALERT_RECIPIENT):
         yield _error("E021", "STOCK_ALERT_RECIPIENT holds what is no e-mail address.", "Separate addresses by commas.")
+    if settings.CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE > settings.FRONT_DOOR_RATE_LIMIT_REQUESTS_PER_MINUTE:
+        yield _error(
+            "E024",
+            "CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE is above FRONT_DOOR_RATE_LIMIT_REQUESTS_PER_MINUTE.",
+            "Checkouts are requests too: the front door's limit is the larger one.",
+        )
     if not all(map(_is_fernet_key, settings.CREDENTIAL_KEYS)):
         yield _error("E017", "CREDENTIAL_KEYS holds a text that is no key.", NEW_CREDENTIAL_KEY)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 KIB = 1024
+MACHINES = 10
+"""The pace of what programs call: one address of Stripe's, of a worker's or of an edge's speaks for many customers."""
 
 
 class HostRole(StrEnum):
@@ -33,6 +35,8 @@ class Rule:
 
     `settles`: stays open on a closed shop and an expired host, because money in flight outlives both.
     `browsers`: unsafe methods must come from the host's own pages (or from no browser at all).
+    `pace`: how many times the front door's general limit one client may ask, 0 without a limit; routes of the same pace
+    are counted together.
     `edge_names_shop`: on a host that is no shop's, the header of a trusted edge decides for which shop this is.
     """
 
@@ -41,6 +45,7 @@ class Rule:
     settles: bool = False
     browsers: bool = False
     edge_names_shop: bool = False
+    pace: int = 1
     max_bytes: int = 256 * KIB
 
 
@@ -50,12 +55,12 @@ CHECKOUT = Rule("checkout", SHOP, browsers=True)
 CHECKOUT_SUMMARY = Rule("checkout", SHOP, settles=True, browsers=True)
 ORDER_STATUS = Rule("order_status", SHOP, settles=True, browsers=True)
 AVAILABILITY = Rule("availability", SHOP, browsers=True)
-VALIDATE = Rule("validate", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True)
-HOLDS = Rule("holds", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True)
+VALIDATE = Rule("validate", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True, pace=MACHINES)
+HOLDS = Rule("holds", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True, pace=MACHINES)
 # Giving back and committing what is held is settlement; inventory itself refuses to extend for a closed shop.
-ONE_HOLD = Rule("holds", SHOP_AND_PLATFORM, settles=True, browsers=True, edge_names_shop=True)
-INVENTORY_HEALTH = Rule("inventory_health", SHOP_AND_PLATFORM, settles=True, edge_names_shop=True)
-WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, max_bytes=1024 * KIB)
+ONE_HOLD = Rule("holds", SHOP_AND_PLATFORM, settles=True, browsers=True, edge_names_shop=True, pace=MACHINES)
+INVENTORY_HEALTH = Rule("inventory_health", SHOP_AND_PLATFORM, settles=True, edge_names_shop=True, pace=MACHINES)
+WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, pace=MACHINES, max_bytes=1024 * KIB)
 
 # Exactly this path under /api/.
 API: Mapping[str, Rule] = {
@@ -82,7 +87,7 @@ API_BELOW: Mapping[str, Rule] = {
 # forms carry Django's own CSRF token, so the origin rule is the API's alone.
 PAGES: Mapping[str, Rule] = {
     "admin": Rule("admin", PLATFORM, max_bytes=1024 * KIB),
-    "metrics": Rule("metrics", PLATFORM),
+    "metrics": Rule("metrics", PLATFORM, pace=0),
     "static": Rule("static", SHOP_AND_PLATFORM, settles=True),
     "i18n": Rule("pages", SHOP_AND_PLATFORM),
     ".well-known": Rule("well_known", frozenset(HostRole), settles=True),

@@ -8,6 +8,7 @@ believed: not the leftmost entry, not `Forwarded`, not `X-Real-IP`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
@@ -16,6 +17,9 @@ from django.http import HttpRequest
 UNKNOWN = "0.0.0.0"  # noqa: S104  stands for a peer without an address (a Unix socket); nothing listens on it
 ENTRIES = 64
 """More than any chain of proxies; the rest of an absurd header isn't looked at."""
+
+LONGEST_REMEMBERED = 256
+"""Characters of a header whose outcome is kept: long ones are made up, and would fill the memory."""
 
 IPV6_PREFIX = 64
 """What one customer is given: whoever has one address of a /64 has them all."""
@@ -53,12 +57,15 @@ def bucket_of(address: str) -> str:
 
 def client_bucket(request: HttpRequest) -> str:
     """Under which address this request counts against limits, behind settings.TRUSTED_PROXY_DEPTH proxies."""
-    address = client_address(
-        peer=request.META.get("REMOTE_ADDR", ""),
-        forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", ""),
-        depth=settings.TRUSTED_PROXY_DEPTH,
-    )
-    return bucket_of(address)
+    peer, forwarded_for = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
+    find = _bucket if len(forwarded_for) <= LONGEST_REMEMBERED else _bucket.__wrapped__
+    return find(peer, forwarded_for, settings.TRUSTED_PROXY_DEPTH)
+
+
+@lru_cache(maxsize=8192)
+def _bucket(peer: str, forwarded_for: str, depth: int) -> str:
+    """A client asks more than once, and parsing its address costs as much as finding its shop."""
+    return bucket_of(client_address(peer=peer, forwarded_for=forwarded_for, depth=depth))
 
 
 def _parse(raw: str) -> IPv4Address | IPv6Address | None:

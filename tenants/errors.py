@@ -82,6 +82,19 @@ class HostsUnavailable(HoldfastError):
         return {"retryAfterMs": 2_000}
 
 
+class RateLimited(HoldfastError):
+    """The caller asks more often than it may. Nothing was done; `retry_after_ms` says when to come again."""
+
+    code = "rate_limited"
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__("Too many requests from your address. Wait a moment, then try again.")
+        self.retry_after_ms = retry_after_ms
+
+    def members(self) -> dict[str, Any]:
+        return {"retryAfterMs": self.retry_after_ms}
+
+
 class TooLarge(HoldfastError):
     code = "too_large"
 

@@ -30,6 +30,7 @@ from tenants.errors import (
     TooLarge,
     UnknownHost,
 )
+from tenants.front_door_pace import UNKNOWN_HOSTS, keep_pace
 from tenants.host_rows import HostEntry
 from tenants.hosts import for_request, host_map, normalise_host
 from tenants.metrics import NO_SHOP, count_request
@@ -112,23 +113,29 @@ class FrontDoor:
             _use_host(request, _named_host(request) or (NOWHERE, None))
             bound_body(request, DEFAULT_MAX_BYTES)
             return None
-        entry, port = _find_host(request)
+        try:
+            entry, port = _find_host(request)
+        except UnknownHost:
+            keep_pace(request, scope=UNKNOWN_HOSTS, times=1, now=visit.started)
+            raise
         visit.role = entry.role
         visit.shop = for_request(entry, visit.request_id)
         _publish(request, visit)
         vars(request)["host_entry"] = entry
-        if entry.role is HostRole.PLATFORM and request.path_info == "/":
-            return None  # the redirect decision leads to the admin
         if rule is None or entry.role not in rule.roles:
+            _bound_pace(request, visit, times=1)
+            if entry.role is HostRole.PLATFORM and request.path_info == "/":
+                return None  # the redirect decision leads to the admin
             raise NotFound("There is nothing at this address.")
         visit.family = rule.family
-        _refuse_nul(request)
-        bound_body(request, rule.max_bytes)
         if (named := _named_shop(claim, visit)) is not None:
             entry = _agreed_entry(named, rule, entry)
             visit.shop = for_request(entry, visit.request_id)
             _publish(request, visit)
             vars(request)["host_entry"] = entry  # whose mode the redirect decision asks about
+        _bound_pace(request, visit, times=rule.pace)
+        _refuse_nul(request)
+        bound_body(request, rule.max_bytes)
         _refuse_closed(request, rule, entry)
         _refuse_foreign(request, rule, entry.hostname, port)
         return None
@@ -183,6 +190,12 @@ def _agreed_entry(named: str, rule: Rule, entry: HostEntry) -> HostEntry:
     if own is None or not own.served or own.shop is None or own.shop.shop_id != named:
         raise ShopRequired("The header names no shop that is served here.")
     return own
+
+
+def _bound_pace(request: HttpRequest, visit: Visit, *, times: int) -> None:
+    """Raises RateLimited; counts under the shop that the request turned out to be for."""
+    shop_id = visit.shop.shop_id if visit.shop else None
+    keep_pace(request, scope=shop_id or f"-{visit.role}", times=times, now=visit.started, shop_label=shop_id or NO_SHOP)
 
 
 def _publish(request: HttpRequest, visit: Visit) -> None:

@@ -31,6 +31,12 @@ FRONT_DOOR_TOKEN_REFUSED = Counter(
     "Requests whose front-door token was not valid; answered as without one.",
     ["shop_id"],
 )
+FRONT_DOOR_RATE_LIMITED = Counter(
+    "front_door_rate_limited_total", "Requests refused by the front door's own limit.", ["shop_id"]
+)
+RATE_LIMITS_LOCAL = Counter(
+    "rate_limits_local_total", "Decisions that a process took for itself because Redis was away.", ["shop_id"]
+)
 
 
 @lru_cache(maxsize=8192)

@@ -30,6 +30,8 @@ class ShopPolicy:
     reprice_policy: str
     drift_abs: Decimal
     drift_pct: Decimal
+    checkout_rate_limit_enabled: bool
+    checkout_rate_limit_per_minute: int
 
     @property
     def holds_stock(self) -> bool:
@@ -57,4 +59,8 @@ def effective_policy(row: ShopSettings) -> ShopPolicy:
         reprice_policy=_first(row.reprice_policy, settings.CHECKOUT_REPRICE_POLICY),
         drift_abs=_first(row.reprice_drift_abs, settings.CHECKOUT_REPRICE_DRIFT_ABS),
         drift_pct=_first(row.reprice_drift_pct, settings.CHECKOUT_REPRICE_DRIFT_PCT),
+        checkout_rate_limit_enabled=_first(row.checkout_rate_limit_enabled, settings.CHECKOUT_RATE_LIMIT_ENABLED),
+        checkout_rate_limit_per_minute=_first(
+            row.checkout_rate_limit_per_minute, settings.CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE
+        ),
     )

@@ -15,6 +15,7 @@ from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 pytest_plugins = [
+    "tests.fixtures.limits",
     "tests.fixtures.lines",
     "tests.fixtures.standin",
     "tests.fixtures.trade",
@@ -42,12 +43,16 @@ def empty_redis() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def unread_hosts() -> None:
-    """No test inherits another's copy of the host table or of the front door's tokens, nor an outage of them."""
-    from tenants.hosts import host_map  # late: models exist only once Django is set up
+    """No test inherits another's copy of hosts, of the front door's tokens or of rate limits, nor an outage of them."""
+    from tenants.front_door_pace import pace  # late: models exist only once Django is set up
+    from tenants.hosts import host_map
+    from tenants.rate_windows import rate_windows
     from tenants.tokens import token_ring
 
     host_map.forget()
     token_ring.forget()
+    rate_windows.forget()
+    pace.forget()
 
 
 @pytest.fixture(scope="session")

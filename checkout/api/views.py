@@ -11,11 +11,13 @@ from rest_framework.views import APIView
 
 from checkout.api.inputs import StartCheckoutInput, to_command
 from checkout.contracts import Amounts, CheckoutAnswer
+from checkout.rate_limit import Turnstile
 from checkout.start import start_checkout
 from checkout.status import order_status, session_summary
 from commerce.cart.cookie import read_cart_id
 from inventory.metrics import count_busy_retry
 from tenants.api.inputs import read_input
+from tenants.client_ip import client_bucket
 from tenants.context import current_shop
 from tenants.errors import InvalidRequest
 
@@ -31,7 +33,7 @@ class CheckoutSessionView(APIView):
             client_key=request.headers.get("Idempotency-Key"),
             cart_id=read_cart_id(request._request, shop.shop_id),
         )
-        answer = start_checkout(shop=shop, command=command)
+        answer = start_checkout(shop=shop, command=command, turnstile=Turnstile(shop, client_bucket(request._request)))
         if answer.created:
             count_busy_retry(request.headers, shop_id=shop.shop_id)
         return Response(answer_json(answer), status=status.HTTP_201_CREATED if answer.created else status.HTTP_200_OK)

@@ -227,6 +227,8 @@ try:
     CHECKOUT_REPRICE_DRIFT_PCT = Decimal(env.str("CHECKOUT_REPRICE_DRIFT_PCT", default="0.01"))
 except InvalidOperation as error:
     raise ImproperlyConfigured("CHECKOUT_REPRICE_DRIFT_ABS and …_PCT are decimal numbers, such as 0.10.") from error
+CHECKOUT_RATE_LIMIT_ENABLED = flag("CHECKOUT_RATE_LIMIT_ENABLED", True)
+CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE = integer("CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE", 10, low=1, high=10_000)
 INVENTORY_MODE = choice("INVENTORY_MODE", "reserve_ttl", ("reserve_ttl", "validate_only"))
 SKIP_INVENTORY_VALIDATION = flag("SKIP_INVENTORY_VALIDATION", False)
 ENFORCE_CENTRAL_INVENTORY = flag("ENFORCE_CENTRAL_INVENTORY", False)
@@ -260,6 +262,11 @@ FRONT_DOOR_TOKEN_SECONDS = 2.0
 # Proxies in front of the application that append to X-Forwarded-For. Development trusts one, so that simulated
 # customers carry addresses of their own.
 TRUSTED_PROXY_DEPTH = integer("TRUSTED_PROXY_DEPTH", 1, low=0, high=10)
+# The mild limit on everything, per shop and client (tenants/front_door_pace.py).
+FRONT_DOOR_RATE_LIMIT_ENABLED = flag("FRONT_DOOR_RATE_LIMIT_ENABLED", True)
+FRONT_DOOR_RATE_LIMIT_REQUESTS_PER_MINUTE = integer(
+    "FRONT_DOOR_RATE_LIMIT_REQUESTS_PER_MINUTE", 600, low=60, high=10_000_000
+)
 PUBLIC_PORT = integer("HOLDFAST_PORT", 443, low=1, high=65535)
 PUBLIC_SCHEME = "https"
 # A host row alone makes no domain ours: in production its owner proves it (tenants/onboarding.py).

@@ -13,6 +13,9 @@ from django.db.models import Q
 from tenants.scoping import ShopQuerySet
 from tenants.shop_id import SHOP_ID_FORM
 
+MOST_CHECKOUTS_PER_MINUTE = 10_000
+"""The highest limit that can be set. More from one address is no customer; then the limit is better off."""
+
 SHOP_ID = RegexValidator(SHOP_ID_FORM, "Lower-case letters, digits and hyphens.")
 
 
@@ -113,6 +116,20 @@ class ShopSettings(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(1)],
         help_text="Tolerated share: 0.01 is one per cent.",
     )
+    checkout_rate_limit_enabled = models.BooleanField(
+        null=True,
+        blank=True,
+        choices=[(None, "As the platform says"), (True, "Yes"), (False, "No")],
+        verbose_name="limit checkouts",
+        help_text="Whether one customer's address may begin only so many checkouts in a minute.",
+    )
+    checkout_rate_limit_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_CHECKOUTS_PER_MINUTE)],
+        verbose_name="checkouts per minute",
+        help_text="New checkouts per address and minute; repeating one doesn't count. Empty: as the platform says.",
+    )
     alert_recipients = ArrayField(models.EmailField(), default=list, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -126,6 +143,11 @@ class ShopSettings(models.Model):
             models.CheckConstraint(
                 name="shop_hold_ttl_bounds",
                 condition=Q(hold_ttl_seconds__isnull=True) | Q(hold_ttl_seconds__range=(60, 3600)),
+            ),
+            models.CheckConstraint(
+                name="shop_checkout_limit_bounds",
+                condition=Q(checkout_rate_limit_per_minute__isnull=True)
+                | Q(checkout_rate_limit_per_minute__range=(1, MOST_CHECKOUTS_PER_MINUTE)),
             ),
         )
 

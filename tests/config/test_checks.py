@@ -58,6 +58,7 @@ def test_a_sound_production_passes(settings: Settings):
     ("changes", "ids"),
     [
         ({"DEBUG": True}, ["E010"]),
+        ({"CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE": 601}, ["E024"]),
         ({"DATABASES": database("/tmp/holdfast-0-abc")}, ["E011"]),
         ({"DATABASES": database("/srv/holdfast/.data/postgres")}, ["E011"]),
         ({"REDIS_URL": "unix:///tmp/holdfast-0-abc/valkey.sock"}, ["E012"]),
@@ -152,6 +153,22 @@ def test_nothing_starts_on_a_contradiction(program: list[str], tmp_path: Path):
     assert told.returncode != 0
     assert "holdfast.E003" in told.stderr
     assert "Unset STRIPE_API_BASE" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CHECKOUT_RATE_LIMIT_ENABLED", "perhaps"),
+        ("CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE", "0"),
+        ("CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE", "ten"),
+        ("FRONT_DOOR_RATE_LIMIT_ENABLED", ""),
+        ("FRONT_DOOR_RATE_LIMIT_REQUESTS_PER_MINUTE", "59"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_named(name: str, value: str):
+    told = run(["-c", "import config.settings.production"], production(**{name: value}))
+    assert told.returncode != 0
+    assert f"{name}={value!r}: expected" in told.stderr
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "REDIS_URL", "STRIPE_SECRET_KEY", "STRIPE_ACCOUNT"])

@@ -110,6 +110,31 @@ def test_a_setting_changes_on_record(owner: Client):
     assert (entry.action, entry.data) == ("shop.shopsettings_changed", {"changes": {"hold_ttl_seconds": ["", "600"]}})
 
 
+def test_a_shop_gets_a_limit_of_its_own(owner: Client):
+    ShopFactory(id="acme")
+    path = "/admin/tenants/shop/acme/change/"
+    asked = {
+        "settings-0-checkout_rate_limit_enabled": "True",
+        "settings-0-checkout_rate_limit_per_minute": "25",
+        "reason_for_change": "A school orders for its pupils",
+    }
+    page = owner.post(path, form_of(owner, path) | asked)
+    assert page.status_code == 302, errors(page)
+    row = Shop.objects.get().settings
+    assert (row.checkout_rate_limit_enabled, row.checkout_rate_limit_per_minute) == (True, 25)
+    assert AuditEntry.objects.get().data["changes"].keys() == {
+        "checkout_rate_limit_enabled",
+        "checkout_rate_limit_per_minute",
+    }
+    back = {"settings-0-checkout_rate_limit_enabled": "", "settings-0-checkout_rate_limit_per_minute": ""}
+    owner.post(path, form_of(owner, path) | back | {"reason_for_change": "It has ordered"})
+    row.refresh_from_db()
+    assert (row.checkout_rate_limit_enabled, row.checkout_rate_limit_per_minute) == (None, None)
+    refused = owner.post(path, form_of(owner, path) | asked | {"settings-0-checkout_rate_limit_per_minute": "0"})
+    assert "greater than or equal to 1" in errors(refused)
+    assert "repeating one doesn&#x27;t count" in owner.get(path).content.decode()
+
+
 def test_a_shops_id_never_changes(owner: Client):
     ShopFactory(id="acme")
     path = "/admin/tenants/shop/acme/change/"
