@@ -132,7 +132,7 @@ def test_a_shop_gets_a_limit_of_its_own(owner: Client):
     assert (row.checkout_rate_limit_enabled, row.checkout_rate_limit_per_minute) == (None, None)
     refused = owner.post(path, form_of(owner, path) | asked | {"settings-0-checkout_rate_limit_per_minute": "0"})
     assert "greater than or equal to 1" in errors(refused)
-    assert "repeating one doesn&#x27;t count" in owner.get(path).content.decode()
+    assert "New checkouts per address and minute" in owner.get(path).content.decode()
 
 
 def test_a_shops_id_never_changes(owner: Client):

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 
-import pytest
 from django.conf import settings as django_settings
 from hypothesis import given
 from hypothesis import settings as examples
