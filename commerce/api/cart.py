@@ -113,6 +113,8 @@ def _new_lines(shop: ShopContext, wanted: Sequence[AddLine], *, locale: str, pat
 
 def _shown(request: Request, shop: ShopContext, snapshot: CartSnapshot) -> Response:
     """The hydrated cart, its prices remembered as shown: a write only when one of them is new to the customer."""
+    if snapshot.lost:
+        snapshot = carts.acknowledge_loss(shop_id=shop.shop_id, cart_id=snapshot.cart_id)
     cart = hydration.hydrate(shop=shop, cart=snapshot, locale=_locale(request, shop))
     shown = hydration.newly_shown(before=snapshot, cart=cart)
     if shown:

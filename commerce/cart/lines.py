@@ -8,6 +8,9 @@ from datetime import date
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
+from inventory.variants import parse_variant_key
 from tenants.errors import InvalidRequest
 
 MAX_LINES = 100  # Stripe takes as many line items in one session
@@ -30,14 +33,25 @@ class CartLineFacts:
     shown_amount: int | None
     shown_currency: str
 
+    @property
+    def identity(self) -> LineIdentity:
+        return identity(self.variant_key, self.options, self.rental_start, self.rental_end)
+
+
+Lines: TypeAlias = tuple[CartLineFacts, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class CartSnapshot:
-    """A cart at one moment. A checkout that bought `generation` buys exactly these lines."""
+    """A cart at one moment. A checkout that bought `generation` buys exactly these lines.
+
+    `lost`: Redis no longer has what it was given to keep, and nobody has told the customer yet.
+    """
 
     cart_id: UUID
     generation: int
-    lines: tuple[CartLineFacts, ...]
+    lines: Lines
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,20 @@ class NewLine:
     rental_end: date | None
     shown_amount: int | None
     shown_currency: str
+
+    def stored(self) -> CartLineFacts:
+        """This wish as a line of its own."""
+        return CartLineFacts(
+            line_id=uuid7(),
+            sku=self.sku,
+            variant_key=self.variant_key,
+            quantity=self.quantity,
+            options=dict(self.options),
+            rental_start=self.rental_start,
+            rental_end=self.rental_end,
+            shown_amount=self.shown_amount,
+            shown_currency=self.shown_currency,
+        )
 
 
 class BoughtLine(NamedTuple):
@@ -105,3 +133,32 @@ def bought_by_identity(bought: Iterable[BoughtLine]) -> dict[LineIdentity, int]:
         key = identity(variant_key, options, rental_start, rental_end)
         units[key] = units.get(key, 0) + quantity
     return units
+
+
+def without_bought(lines: Lines, bought: Iterable[BoughtLine]) -> Lines:
+    """`lines` less the units bought; a line that has none left is gone. Unchanged, the same tuple."""
+    units = bought_by_identity(bought)
+    left = tuple(replace(line, quantity=line.quantity - units.get(line.identity, 0)) for line in lines)
+    return lines if left == lines else tuple(line for line in left if line.quantity > 0)
+
+
+def taken_lines(bought: Iterable[BoughtLine]) -> Lines:
+    """What was bought, summed, in the shape of lines. For subtracting alone: they name no SKU."""
+    return tuple(
+        CartLineFacts(uuid7(), "", variant_key, min(MAX_QUANTITY, quantity), dict(options), start, end, None, "")
+        for (variant_key, options, start, end), quantity in bought_by_identity(bought).items()
+    )
+
+
+def returned_lines(bought: Iterable[BoughtLine]) -> Lines:
+    """What was bought as lines for a cart again, with ids of their own. No price was shown for them."""
+    return tuple(replace(line, sku=parse_variant_key(line.variant_key)[0]) for line in taken_lines(bought))
+
+
+def with_returned(lines: Lines, returned: Lines) -> Lines:
+    """`lines` and what comes back, which joins a line of its kind, up to 999. The cart may exceed 100 lines."""
+    back = {line.identity: line.quantity for line in returned}
+    joined = tuple(
+        replace(line, quantity=min(MAX_QUANTITY, line.quantity + back.pop(line.identity, 0))) for line in lines
+    )
+    return joined + tuple(line for line in returned if line.identity in back)

@@ -1,4 +1,8 @@
-"""Carts: identifiers and quantities. No price is stored to be charged."""
+"""Carts: identifiers and quantities. No price is stored to be charged.
+
+The row with its generation is always here, so that a checkout can re-check it in its transaction. Lines are rows too,
+or lie in Redis under the row's `lines_version` (commerce/cart/storage.py).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,9 @@ class Cart(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     generation = models.PositiveIntegerField(default=0)
+    lines_version = models.UUIDField(null=True, blank=True, editable=False, help_text="Which lines in Redis are it.")
+    # What settlement did to lines in Redis, which its transaction can't reach; applied at every reading.
+    amendments = models.JSONField(default=list, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -23,9 +30,15 @@ class Cart(models.Model):
 
     class Meta:
         # What its lines and attempts refer to; answers for the shop's index too.
-        constraints = (models.UniqueConstraint(name="cart_shop_and_id", fields=["shop", "id"]),)
+        constraints = (
+            models.UniqueConstraint(name="cart_shop_and_id", fields=["shop", "id"]),
+            models.CheckConstraint(
+                name="cart_amends_lines_elsewhere", condition=Q(amendments=[]) | Q(lines_version__isnull=False)
+            ),
+        )
         indexes = (
-            models.Index(name="cart_by_age", fields=["updated_at"]),  # reader: removal of abandoned carts
+            models.Index(name="cart_by_age", fields=["updated_at"]),  # reader: whose carts are abandoned; the admin
+            models.Index(name="cart_by_shop_and_age", fields=["shop", "updated_at"]),  # reader: their removal
         )
 
     def __str__(self) -> str:

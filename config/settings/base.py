@@ -99,7 +99,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # One URL names the server; what lives in which database number is decided here and nowhere else.
 REDIS_URL = required("REDIS_URL", "In development run through dev.py, which starts a Valkey.")
 REDIS_KEY_PREFIX = "holdfast"
-REDIS_CELERY, REDIS_CACHE, REDIS_LIMITS = 0, 1, 2
+REDIS_CELERY, REDIS_CACHE, REDIS_LIMITS, REDIS_CARTS = 0, 1, 2, 3
 if urlsplit(REDIS_URL).scheme not in {"unix", "redis", "rediss"}:
     raise ImproperlyConfigured("REDIS_URL: expected unix:///path, redis://host:port or rediss://host:port.")
 
@@ -130,6 +130,8 @@ CACHES = {
 }
 # For redis-py clients of our own (limiter); their keys begin with REDIS_KEY_PREFIX.
 REDIS_LIMITS_URL = redis_number_url(REDIS_LIMITS)
+# The same for lines of carts, which are nobody's cache: nothing may evict them.
+REDIS_CARTS_URL = redis_number_url(REDIS_CARTS)
 
 CELERY_BROKER_URL = celery_number_url(REDIS_CELERY)
 if REDIS_URL.startswith("rediss:"):
@@ -239,6 +241,15 @@ INVENTORY_RELEASE_GUARD = "checkout.release_guard.CheckoutReleaseGuard"
 ENABLE_STRIPE_ERROR_CLASSIFICATION = flag("ENABLE_STRIPE_ERROR_CLASSIFICATION", True)
 WEBHOOK_TENANT_ASSERTION_ENABLED = flag("WEBHOOK_TENANT_ASSERTION_ENABLED", True)
 WEBHOOK_UNRESOLVED_RESPONSE = integer("WEBHOOK_UNRESOLVED_RESPONSE", 503, low=200, high=503)
+
+# ---------------------------------------------------------------- carts
+# Where lines are written; each cart's row says where its lines are, so changing this loses none.
+CART_STORAGE = choice("CART_STORAGE", "postgres", ("postgres", "redis"))
+# Days without a change. No cookie opens a cart for longer than 90.
+CART_ABANDONED_DAYS = integer("CART_ABANDONED_DAYS", 90, low=1, high=365)
+# Carts of the system before this one: the name of its cookie, which holds the cart's id, and what its keys begin with.
+CART_OLDER_COOKIE = env.str("CART_OLDER_COOKIE", default="").strip()
+CART_OLDER_KEY_PREFIX = env.str("CART_OLDER_KEY_PREFIX", default="cart").strip()
 
 # ---------------------------------------------------------------- mail and alerts
 # Empty: no mail server, and whatever would be mailed says so to staff.

@@ -26,4 +26,6 @@ REDIS_KEY_PREFIX = f"{TEST_DATABASE}:{os.environ.get('PYTEST_XDIST_WORKER', 'mai
 # A running development server uses the low numbers.
 CELERY_BROKER_URL = celery_number_url(13)
 REDIS_LIMITS_URL = redis_number_url(15)
+REDIS_CARTS_URL = redis_number_url(15)
+CART_OLDER_KEY_PREFIX = f"{REDIS_KEY_PREFIX}:older"
 CACHES["default"] |= {"LOCATION": redis_number_url(14), "KEY_PREFIX": REDIS_KEY_PREFIX}  # noqa: F405

@@ -16,7 +16,7 @@ from tenants.errors import InvalidRequest, NotFound
 from tests.factories.commerce import ProductFactory, VariantFactory, new_line
 from tests.factories.tenants import ShopFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage")]
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_settlement_empties_the_generation_that_was_bought(shop, variants):
     assert (after.lines, after.generation) == ((), cart.generation + 1)
 
 
-def test_settlement_subtracts_from_a_cart_that_has_changed(shop, variants):
+def test_settlement_subtracts_from_a_cart_that_has_changed(shop, variants, storage):
     one, two, three = variants
     cart = carts.replace_lines(shop_id=shop.pk, cart_id=None, lines=[new_line(one, quantity=2), new_line(two)])
     carts.add_line(shop_id=shop.pk, cart_id=cart.cart_id, line=new_line(one, quantity=3))
@@ -175,11 +175,13 @@ def test_settlement_subtracts_from_a_cart_that_has_changed(shop, variants):
     assert quantities(shop, cart.cart_id) == {one.variant_key: 3, three.variant_key: 1}
     after = carts.cart_snapshot(shop_id=shop.pk, cart_id=cart.cart_id).generation
     assert after == changed.generation + 1
+    # Nothing is left to take. What is in Redis can't be looked at in a transaction, and may have changed.
     with transaction.atomic():
         carts.empty_bought_within(
             shop_id=shop.pk, cart_id=cart.cart_id, generation=cart.generation, bought=bought((two, 1))
         )
-    assert carts.cart_snapshot(shop_id=shop.pk, cart_id=cart.cart_id).generation == after
+    unseen = 1 if storage == "redis" else 0
+    assert carts.cart_snapshot(shop_id=shop.pk, cart_id=cart.cart_id).generation == after + unseen
 
 
 def test_options_and_period_count_when_subtracting(shop, variants):
@@ -231,18 +233,20 @@ def test_remembering_prices_is_no_change(shop, variants):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_queries(shop, variants, count, django_assert_num_queries):
+def test_queries(shop, variants, count, storage, django_assert_num_queries):
     cart = carts.replace_lines(shop_id=shop.pk, cart_id=None, lines=[new_line(v) for v in variants[:count]])
     with django_assert_num_queries(1):
         carts.cart_snapshot(shop_id=shop.pk, cart_id=cart.cart_id)
-    with django_assert_num_queries(6):  # savepoint, lock, lines, update, generation, release
+    # In rows: savepoint, lock, lines, update, generation, release; in Redis: cart, savepoint, generation, release.
+    changing = 6 if storage == "postgres" else 4
+    with django_assert_num_queries(changing):
         carts.add_line(shop_id=shop.pk, cart_id=cart.cart_id, line=new_line(variants[0]))
-    with django_assert_num_queries(6):
-        carts.set_quantity(shop_id=shop.pk, cart_id=cart.cart_id, line_id=cart.lines[0].line_id, quantity=2)
+    with django_assert_num_queries(changing):
+        carts.set_quantity(shop_id=shop.pk, cart_id=cart.cart_id, line_id=cart.lines[0].line_id, quantity=5)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_concurrent_changes_are_all_kept():
+def test_concurrent_changes_are_all_kept(storage):
     shop = ShopFactory()
     variant = VariantFactory(product__shop=shop)
     cart = carts.add_line(shop_id=shop.pk, cart_id=None, line=new_line(variant))
@@ -257,4 +261,4 @@ def test_concurrent_changes_are_all_kept():
         generations = list(pool.map(add, range(12)))
     assert sorted(generations) == list(range(2, 14))
     assert quantities(shop, cart.cart_id) == {variant.variant_key: 13}
-    assert (Cart.objects.count(), CartLine.objects.count()) == (1, 1)
+    assert (Cart.objects.count(), CartLine.objects.count()) == (1, 1 if storage == "postgres" else 0)

@@ -1,0 +1,100 @@
+"""What `/api/cart` refuses: by field, and without a trace."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from commerce.cart.cookie import COOKIE_NAME
+from commerce.models import Cart
+from tests.commerce.cart.requests import BAND, send
+from tests.commerce.conftest import visitor
+
+pytestmark = pytest.mark.usefixtures("storage")
+
+BAD_LINES = [
+    ({}, "body"),
+    ({"sku": "BAND"}, "body"),
+    ({"sku": "BAND", "quantity": 0}, "quantity"),
+    ({"sku": "BAND", "quantity": -1}, "quantity"),
+    ({"sku": "BAND", "quantity": 1000}, "quantity"),
+    ({"sku": "BAND", "quantity": 10**9}, "quantity"),
+    ({"sku": "BAND", "quantity": 1.0}, "quantity"),
+    ({"sku": "BAND", "quantity": 1.5}, "quantity"),
+    ({"sku": "BAND", "quantity": True}, "quantity"),
+    ({"sku": "BAND", "quantity": "1"}, "quantity"),
+    ({"sku": "BAND", "quantity": None}, "quantity"),
+    ({"sku": "BAND", "quantity": [1]}, "quantity"),
+    ({"sku": "", "quantity": 1}, "sku"),
+    ({"sku": "x" * 65, "quantity": 1}, "sku"),
+    ({"sku": "x" * 100_000, "quantity": 1}, "sku"),
+    ({"sku": 7, "quantity": 1}, "sku"),
+    ({"sku": None, "quantity": 1}, "sku"),
+    ({"sku": ["BAND"], "quantity": 1}, "sku"),
+    ({**BAND, "price": 1}, "body"),
+    ({**BAND, "unitAmount": 1}, "body"),
+    ({**BAND, "shopId": "other"}, "body"),
+    ({**BAND, "cartId": str(uuid4())}, "body"),
+    ({**BAND, "variantAttributes": "size:M"}, "variantAttributes"),
+    ({**BAND, "variantAttributes": None}, "variantAttributes"),
+    ({**BAND, "variantAttributes": {"size": 1}}, "variantAttributes[...]"),
+    ({**BAND, "variantAttributes": {"size": {"a": "b"}}}, "variantAttributes[...]"),
+    ({**BAND, "variantAttributes": {"size": ""}}, "variantAttributes[...]"),
+    ({**BAND, "variantAttributes": {"size": "x" * 81}}, "variantAttributes[...]"),
+    ({**BAND, "variantAttributes": {str(n): "x" for n in range(9)}}, "variantAttributes"),
+    ({**BAND, "variantAttributes": {str(n): "#" * 80 for n in range(8)}}, "variantAttributes"),
+    ({**BAND, "options": ["a"]}, "options"),
+    ({**BAND, "options": {"a": None}}, "options[...]"),
+    ({**BAND, "rental": {"start": "2027-01-01", "end": "2027-01-02"}}, "rental"),
+    ([BAND], "body"),
+    ("BAND", "body"),
+    (None, "body"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), BAD_LINES)
+def test_bad_lines_are_refused_by_field_and_change_nothing(shop, band, body, field):
+    client = visitor(shop)
+    answer = send(client, "post", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), answer.json()
+    assert field in answer.json()["fields"], answer.json()["fields"]
+    assert COOKIE_NAME not in answer.cookies
+    assert not Cart.objects.exists()
+    if isinstance(body, dict) and body:
+        replaced = send(client, "put", {"lines": [BAND, body]})
+        assert (replaced.status_code, replaced.json()["code"]) == (400, "invalid_request")
+        assert all(path.startswith("lines") for path in replaced.json()["fields"]), replaced.json()["fields"]
+        assert not Cart.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"{", b"nonsense", b'{"sku":"BAND","quantity":NaN}', b'{"sku":"BAND","quantity":1,"quantity":2}',
+        b'{"sku":"BAND","quantity":1e999}', b"\xff\xfe", b'{"sku":"BA\\u0000ND","quantity":1}',
+    ],
+)  # fmt: skip
+def test_bodies_that_are_not_strict_json(shop, band, raw):
+    answer = visitor(shop).post("/api/cart", raw, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert not Cart.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("patch", {}), ("patch", {"lineId": "1", "quantity": 1}), ("patch", {"lineId": str(uuid4()), "quantity": -1}),
+        ("patch", {"lineId": str(uuid4()), "quantity": 1000}), ("patch", {"lineId": str(uuid4()), "quantity": True}),
+        ("patch", {"lineId": None, "quantity": 1}), ("patch", {"lineId": str(uuid4()), "quantity": 1, "x": 1}),
+        ("put", {}), ("put", {"lines": {}}), ("put", {"lines": None}), ("put", {"lines": [BAND] * 101}),
+        ("put", {"lines": [], "x": 1}), ("delete", {"lineId": "x"}), ("delete", {"x": 1}), ("delete", []),
+    ],
+)  # fmt: skip
+def test_bad_changes(shop, band, method, body):
+    client = visitor(shop)
+    before = send(client, "post", BAND).json()
+    answer = send(client, method, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), answer.json()
+    assert answer.json()["fields"]
+    assert client.get("/api/cart").json() == before
