@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commerce.api.inputs import AddLine, RemoveLine, ReplaceLines, SetQuantity, check_rental
+from commerce.api.older_carts import OlderCart, older_lines, take_over
 from commerce.cart import carts, cookie, hydration
+from commerce.cart.errors import CartBusy, CartsUnavailable
 from commerce.cart.lines import CartSnapshot, NewLine
+from commerce.cart.notices import LINES_LOST, Notice
 from commerce.catalog.lookup import WantedVariant, resolve_variants
 from commerce.catalog.pricing import unit_amount
 from inventory.variants import MalformedVariant
@@ -21,52 +28,80 @@ from tenants.errors import InvalidRequest, NotFound, ShopExpired
 from tenants.locales import choose_locale
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Whose cart this is: the one of the cookie, or one that was just taken over from the older format."""
+
+    cart_id: UUID | None
+    taken_over: bool = False
+    told: Sequence[Notice] = ()
+
+
 class CartView(APIView):
     """Every method answers the cart, hydrated; `?locale=` chooses the language of its texts."""
 
     def get(self, request: Request) -> Response:
         shop = current_shop()
-        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
-        if cart_id is None:
-            return Response(cart_json(hydration.empty(shop)))
-        return _shown(request, shop, carts.cart_snapshot(shop_id=shop.shop_id, cart_id=cart_id))
+        own = _own_cart(request, shop)
+        if own.cart_id is None:
+            return Response(cart_json(hydration.empty(shop), own.told))
+        cart = carts.cart_snapshot(shop_id=shop.shop_id, cart_id=own.cart_id)
+        if cart.lost:
+            cart = carts.acknowledge_loss(shop_id=shop.shop_id, cart_id=own.cart_id)
+        return _changed(request, shop, own, cart) if own.taken_over else _shown(request, shop, own, cart)
 
     def post(self, request: Request) -> Response:
         shop = _open_shop()
         line = _new_lines(shop, [read_input(request, AddLine)], locale=_locale(request, shop), path="")[0]
-        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
-        return _changed(request, shop, carts.add_line(shop_id=shop.shop_id, cart_id=cart_id, line=line))
+        own = _own_cart(request, shop)
+        return _changed(request, shop, own, carts.add_line(shop_id=shop.shop_id, cart_id=own.cart_id, line=line))
 
     def patch(self, request: Request) -> Response:
         shop = _open_shop()
         wanted = read_input(request, SetQuantity)
-        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
-        if cart_id is None:
+        own = _own_cart(request, shop)
+        if own.cart_id is None:
             raise NotFound("There is no cart.")
         cart = carts.set_quantity(
-            shop_id=shop.shop_id, cart_id=cart_id, line_id=wanted.line_id, quantity=wanted.quantity
+            shop_id=shop.shop_id, cart_id=own.cart_id, line_id=wanted.line_id, quantity=wanted.quantity
         )
-        return _changed(request, shop, cart)
+        return _changed(request, shop, own, cart)
 
     def put(self, request: Request) -> Response:
         shop = _open_shop()
-        wanted = read_input(request, ReplaceLines)
-        lines = _new_lines(shop, wanted.lines, locale=_locale(request, shop), path="lines[{}].")
-        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
-        return _changed(request, shop, carts.replace_lines(shop_id=shop.shop_id, cart_id=cart_id, lines=lines))
+        dropped: list[Notice] = []
+        if isinstance(request.data, dict) and "items" in request.data:
+            older = read_input(request, OlderCart)
+            lines, dropped = older_lines(shop=shop, cart=older, locale=_locale(request, shop))
+        else:
+            wanted = read_input(request, ReplaceLines)
+            lines = _new_lines(shop, wanted.lines, locale=_locale(request, shop), path="lines[{}].")
+        own = _own_cart(request, shop)
+        cart = carts.replace_lines(shop_id=shop.shop_id, cart_id=own.cart_id, lines=lines)
+        return _changed(request, shop, replace(own, told=dropped), cart)
 
     def delete(self, request: Request) -> Response:
         shop = _open_shop()
         wanted = read_input(request, RemoveLine)
-        cart_id = cookie.read_cart_id(request._request, shop.shop_id)
-        if cart_id is None:
+        own = _own_cart(request, shop)
+        if own.cart_id is None:
             if wanted.line_id is not None:
                 raise NotFound("There is no cart.")
             return Response(cart_json(hydration.empty(shop)))
         if wanted.line_id is None:
-            return _changed(request, shop, carts.empty_cart(shop_id=shop.shop_id, cart_id=cart_id))
-        cart = carts.remove_line(shop_id=shop.shop_id, cart_id=cart_id, line_id=wanted.line_id)
-        return _changed(request, shop, cart)
+            return _changed(request, shop, own, carts.empty_cart(shop_id=shop.shop_id, cart_id=own.cart_id))
+        cart = carts.remove_line(shop_id=shop.shop_id, cart_id=own.cart_id, line_id=wanted.line_id)
+        return _changed(request, shop, own, cart)
+
+
+def _own_cart(request: Request, shop: ShopContext) -> _Own:
+    """The cookie's cart. Without one, the cart of the older cookie, if the shop's customers may still bring one."""
+    cart_id = cookie.read_cart_id(request._request, shop.shop_id)
+    older = request.COOKIES.get(settings.CART_OLDER_COOKIE, "") if settings.CART_OLDER_COOKIE else ""
+    if cart_id is not None or not older:
+        return _Own(cart_id)
+    cart, told = take_over(shop=shop, older_id=older, locale=_locale(request, shop))
+    return _Own(None, told=told) if cart is None else _Own(cart.cart_id, taken_over=True, told=told)
 
 
 def _open_shop() -> ShopContext:
@@ -111,31 +146,35 @@ def _new_lines(shop: ShopContext, wanted: Sequence[AddLine], *, locale: str, pat
     return lines
 
 
-def _shown(request: Request, shop: ShopContext, snapshot: CartSnapshot) -> Response:
+def _shown(request: Request, shop: ShopContext, own: _Own, snapshot: CartSnapshot) -> Response:
     """The hydrated cart, its prices remembered as shown: a write only when one of them is new to the customer."""
-    if snapshot.lost:
-        snapshot = carts.acknowledge_loss(shop_id=shop.shop_id, cart_id=snapshot.cart_id)
     cart = hydration.hydrate(shop=shop, cart=snapshot, locale=_locale(request, shop))
-    shown = hydration.newly_shown(before=snapshot, cart=cart)
-    if shown:
-        carts.remember_shown(shop_id=shop.shop_id, cart_id=snapshot.cart_id, shown=shown)
-    return Response(cart_json(cart))
+    if shown := hydration.newly_shown(before=snapshot, cart=cart):
+        # What was asked for is done: an answer that says otherwise would have it repeated.
+        with suppress(CartsUnavailable, CartBusy):
+            carts.remember_shown(shop_id=shop.shop_id, cart_id=snapshot.cart_id, shown=shown)
+    return Response(cart_json(cart, (*own.told, LINES_LOST) if snapshot.lost else own.told))
 
 
-def _changed(request: Request, shop: ShopContext, snapshot: CartSnapshot) -> Response:
-    response = _shown(request, shop, snapshot)
+def _changed(request: Request, shop: ShopContext, own: _Own, snapshot: CartSnapshot) -> Response:
+    response = _shown(request, shop, own, snapshot)
     cookie.write_cart_cookie(response, shop.shop_id, snapshot.cart_id)
+    if own.taken_over:
+        response.delete_cookie(settings.CART_OLDER_COOKIE)
     return response
 
 
-def cart_json(cart: hydration.HydratedCart) -> dict[str, Any]:
-    """The contract's shape. `variantKey`, `attributes`, `slug` and `previousUnitAmount` go beyond its minimum."""
+def cart_json(cart: hydration.HydratedCart, notices: Sequence[Notice] = ()) -> dict[str, Any]:
+    """The contract's shape. `variantKey`, `attributes`, `slug`, `previousUnitAmount` and `notices` go beyond its
+    minimum. A notice `{code, message, sku?, quantity?}` tells once what became of lines that the customer will miss.
+    """
     return {
         "cartId": cart.cart_id and str(cart.cart_id),
         "currency": cart.currency,
         "lines": [_line_json(line) for line in cart.lines],
         "subtotalAmount": cart.subtotal_amount,
         "depositAmount": cart.deposit_amount,
+        "notices": [notice.as_json() for notice in notices],
     }
 
 

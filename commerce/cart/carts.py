@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from django.db import IntegrityError
+from uuid_utils.compat import uuid7
+
 from commerce.cart.errors import CartsUnavailable
 from commerce.cart.lines import (
     BoughtLine,
@@ -67,7 +70,7 @@ def add_line(*, shop_id: str, cart_id: UUID | None, line: NewLine) -> CartSnapsh
         more = replace(new, line_id=same.line_id, quantity=same.quantity + new.quantity, options=same.options)
         return tuple(more if known is same else known for known in lines)
 
-    return change_lines(shop_id=shop_id, cart_id=cart_id, edit=add, make=True)
+    return change_lines(shop_id=shop_id, cart_id=cart_id, edit=add, make=uuid7())
 
 
 def set_quantity(*, shop_id: str, cart_id: UUID, line_id: UUID, quantity: int) -> CartSnapshot:
@@ -99,7 +102,22 @@ def replace_lines(*, shop_id: str, cart_id: UUID | None, lines: Sequence[NewLine
     Raises InvalidRequest beyond 999 units of a line or 100 lines, CartsUnavailable, CartBusy; then nothing changes.
     """
     wanted = tuple(line.stored() for line in merged(lines))
-    return change_lines(shop_id=shop_id, cart_id=cart_id, edit=lambda _: wanted, make=True)
+    return change_lines(shop_id=shop_id, cart_id=cart_id, edit=lambda _: wanted, make=uuid7())
+
+
+def adopt_lines(*, shop_id: str, cart_id: UUID, lines: Sequence[NewLine]) -> CartSnapshot:
+    """Makes the cart `cart_id` with `lines`, equal ones summed; a cart that is there already is left as it is. Durable.
+
+    Raises InvalidRequest beyond 999 units of a line or 100 lines, CartsUnavailable.
+    """
+    wanted = tuple(line.stored() for line in merged(lines))
+    known = cart_snapshot(shop_id=shop_id, cart_id=cart_id)
+    if known.generation:
+        return known
+    try:
+        return change_lines(shop_id=shop_id, cart_id=None, edit=lambda _: wanted, make=cart_id)
+    except IntegrityError:  # made by a twin since
+        return cart_snapshot(shop_id=shop_id, cart_id=cart_id)
 
 
 def empty_cart(*, shop_id: str, cart_id: UUID) -> CartSnapshot:

@@ -84,11 +84,11 @@ def read_cart(*, shop_id: str, cart_id: UUID) -> CartSnapshot:
 
 
 def change_lines(
-    *, shop_id: str, cart_id: UUID | None, edit: Edit, make: bool = False, new_generation: bool = True
+    *, shop_id: str, cart_id: UUID | None, edit: Edit, make: UUID | None = None, new_generation: bool = True
 ) -> CartSnapshot:
     """The cart after `edit`, which is pure and may be asked several times. An edit that returns its argument changes
-    nothing. Durable. `make`: a cart that this shop hasn't got is made, under a new id, as the asked-for one may be
-    another shop's. `new_generation` false is for what is no change to the customer.
+    nothing. Durable. `make`: a cart that this shop hasn't got is made under this id, never under the asked-for one,
+    which may be another shop's. `new_generation` false is for what is no change to the customer.
 
     Raises NotFound for an unknown cart, CartsUnavailable, CartBusy, and what `edit` raises; nothing is changed then.
     """
@@ -150,7 +150,7 @@ def _stored(shop_id: str, cart_id: UUID) -> _Stored | None:
 
 # ---------------------------------------------------------------- changing rows, under the cart's lock
 def _change_rows(
-    shop_id: str, cart_id: UUID | None, edit: Edit, make: bool, new_generation: bool
+    shop_id: str, cart_id: UUID | None, edit: Edit, make: UUID | None, new_generation: bool
 ) -> CartSnapshot | None:
     """None when the lines aren't rows (yet)."""
     with shop_tx(shop_id):
@@ -170,10 +170,10 @@ def _change_rows(
         return CartSnapshot(cart.pk, cart.generation, after)
 
 
-def _made(shop_id: str, make: bool) -> Cart:
-    if not make:
+def _made(shop_id: str, make: UUID | None) -> Cart:
+    if make is None:
         raise NotFound("There is no such cart.")
-    return Cart.objects.create(shop_id=shop_id)
+    return Cart.objects.create(pk=make, shop_id=shop_id)
 
 
 def _rows(cart: Cart) -> list[CartLine]:
@@ -252,14 +252,14 @@ def _drop_after_commit(cart: Cart) -> None:
 
 # ---------------------------------------------------------------- changing by comparison, where Redis has a part
 def _change_by_comparison(
-    shop_id: str, cart_id: UUID | None, edit: Edit, make: bool, new_generation: bool
+    shop_id: str, cart_id: UUID | None, edit: Edit, make: UUID | None, new_generation: bool
 ) -> CartSnapshot:
     _refuse_transaction()
     for _ in range(TRIES):
         found = _read(shop_id, cart_id) if cart_id is not None else None
-        if found is None and not make:
+        if found is None and make is None:
             raise NotFound("There is no such cart.")
-        stored, before = found or (None, CartSnapshot(uuid7(), 0, ()))
+        stored, before = found or (None, CartSnapshot(make or uuid7(), 0, ()))
         after = edit(before.lines)
         if after is before.lines and stored is not None and not before.lost:
             return before

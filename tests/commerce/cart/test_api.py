@@ -18,7 +18,7 @@ def test_looking_makes_no_cart(shop):
     answer = client.get("/api/cart")
     assert (answer.status_code, answer.json()) == (
         200,
-        {"cartId": None, "currency": "EUR", "lines": [], "subtotalAmount": 0, "depositAmount": 0},
+        {"cartId": None, "currency": "EUR", "lines": [], "subtotalAmount": 0, "depositAmount": 0, "notices": []},
     )
     assert COOKIE_NAME not in answer.cookies
     assert answer["Cache-Control"] == "no-store"
@@ -54,6 +54,7 @@ def test_adding_answers_the_hydrated_cart_and_sets_the_cookie(shop, band):
         ],
         "subtotalAmount": 2500,
         "depositAmount": 0,
+        "notices": [],
     }
     assert (answer.status_code, answer.json()) == (200, expected)
     morsel = answer.cookies[COOKIE_NAME]

@@ -45,7 +45,8 @@ def test_the_longest_period_and_the_shortest(rental):
         assert cart["lines"][0]["rental"]["days"] == days
 
 
-def test_a_line_of_the_other_kind_is_not_purchasable(rental):
+def test_a_line_of_the_other_kind_is_not_purchasable(rental, settings):
+    settings.CART_STORAGE = "postgres"  # where a test can reach in
     client = visitor(rental)
     send(client, "post", {"sku": "CAPE", "quantity": 1, "rental": {"start": "2027-03-01", "end": "2027-03-02"}})
     CartLine.objects.update(rental_start=None, rental_end=None)
