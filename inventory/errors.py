@@ -154,3 +154,30 @@ class StockHeld(HoldfastError):
                 for holder in self.holders
             ],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ContradictingVariant:
+    """A line whose key means another variant than its attributes."""
+
+    sku: str
+    variant_key: str
+    variant_attributes: Mapping[str, str]
+
+
+class VariantConflict(HoldfastError):
+    """`variantKey` contradicts `variantAttributes`; neither is silently picked. `items` are the lines at fault."""
+
+    code = "variant_conflict"
+
+    def __init__(self, items: Sequence[ContradictingVariant]) -> None:
+        super().__init__("A variant key contradicts the attributes beside it. Send the attributes alone.")
+        self.items = tuple(items)
+
+    def members(self) -> dict[str, Any]:
+        return {
+            "items": [
+                {"sku": item.sku, "variantKey": item.variant_key, "variantAttributes": dict(item.variant_attributes)}
+                for item in self.items
+            ]
+        }

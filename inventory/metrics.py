@@ -31,6 +31,9 @@ ALERTS_GIVEN_UP: Final = Counter(
 CENTRAL_FALLBACK: Final = Counter(
     "inventory_central_fallback", "Times that own stock stood in for a pool's: placements, looks and sales.", _SHOP
 )
+VALIDATION_FAILURES: Final = Counter(
+    "inventory_validation_failure", "Validations that found too little stock or could not ask.", _SHOP
+)
 LOCK_WAIT: Final = Histogram(
     "inventory_lock_wait_seconds",
     "Time a placement queued for its stock rows.",

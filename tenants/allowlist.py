@@ -7,12 +7,14 @@ row; a test walks the URL resolver and fails for a route without one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 KIB = 1024
 MACHINES = 10
 """The pace of what programs call: one address of Stripe's, of a worker's or of an edge's speaks for many customers."""
+
+ANY_SCOPE = "*"
 
 
 class HostRole(StrEnum):
@@ -38,6 +40,8 @@ class Rule:
     `pace`: how many times the front door's general limit one client may ask, 0 without a limit; routes of the same pace
     are counted together.
     `edge_names_shop`: on a host that is no shop's, the header of a trusted edge decides for which shop this is.
+    `scope`: what a service token must be good for, ANY_SCOPE for anything; empty: tokens mean nothing here.
+    `token_only`: nobody but a service token's holder gets through.
     """
 
     family: str
@@ -46,6 +50,8 @@ class Rule:
     browsers: bool = False
     edge_names_shop: bool = False
     pace: int = 1
+    scope: str = ""
+    token_only: bool = False
     max_bytes: int = 256 * KIB
 
 
@@ -55,11 +61,21 @@ CHECKOUT = Rule("checkout", SHOP, browsers=True)
 CHECKOUT_SUMMARY = Rule("checkout", SHOP, settles=True, browsers=True)
 ORDER_STATUS = Rule("order_status", SHOP, settles=True, browsers=True)
 AVAILABILITY = Rule("availability", SHOP, browsers=True)
-VALIDATE = Rule("validate", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True, pace=MACHINES)
-HOLDS = Rule("holds", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True, pace=MACHINES)
+VALIDATE = Rule(
+    "validate", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True, pace=MACHINES, scope="inventory:read"
+)
+HOLDS = Rule(
+    "holds",
+    SHOP_AND_PLATFORM,
+    browsers=True,
+    edge_names_shop=True,
+    pace=MACHINES,
+    scope="inventory:hold",
+    token_only=True,
+)
 # Giving back and committing what is held is settlement; inventory itself refuses to extend for a closed shop.
-ONE_HOLD = Rule("holds", SHOP_AND_PLATFORM, settles=True, browsers=True, edge_names_shop=True, pace=MACHINES)
-INVENTORY_HEALTH = Rule("inventory_health", SHOP_AND_PLATFORM, settles=True, edge_names_shop=True, pace=MACHINES)
+ONE_HOLD = replace(HOLDS, settles=True)
+INVENTORY_HEALTH = replace(ONE_HOLD, family="inventory_health", browsers=False, scope=ANY_SCOPE)
 WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, pace=MACHINES, max_bytes=1024 * KIB)
 
 # Exactly this path under /api/.

@@ -53,6 +53,12 @@ class ShopExpired(HoldfastError):
     code = "shop_expired"
 
 
+class Unauthenticated(HoldfastError):
+    """No service token where one is needed, or one that opens nothing; which of its faults it has is not told."""
+
+    code = "unauthenticated"
+
+
 class Forbidden(HoldfastError):
     code = "forbidden"
 

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
+import msgspec
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils.module_loading import import_string
 
-from tenants.allowlist import ANY_HOST, UNKNOWN_FAMILY, VERIFICATION_PATH, HostRole, Rule, rule_for
+from tenants.allowlist import ANY_HOST, ANY_SCOPE, UNKNOWN_FAMILY, VERIFICATION_PATH, HostRole, Rule, rule_for
+from tenants.callers import ServiceCaller, service_tokens
 from tenants.context import ShopContext, bind_shop, new_request_id, request_id_of_lines
 from tenants.errors import (
     Forbidden,
@@ -28,6 +30,7 @@ from tenants.errors import (
     ShopExpired,
     ShopRequired,
     TooLarge,
+    Unauthenticated,
     UnknownHost,
 )
 from tenants.front_door_pace import UNKNOWN_HOSTS, keep_pace
@@ -62,6 +65,7 @@ class Visit:
     family: str = UNKNOWN_FAMILY
     role: str = ""
     shop: ShopContext | None = None
+    caller: ServiceCaller | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,14 @@ class Claim:
 NO_CLAIM = Claim("", "")
 
 
+class _NamesShop(msgspec.Struct, rename="camel"):
+    shop_id: str | None = None
+
+
 class FrontDoor:
-    """Middleware. Sets `request_id`, `host_role` and `shop` on the request and binds the shop while it is answered."""
+    """Middleware. Sets `request_id`, `host_role`, `shop` and `caller` on the request and binds the shop while it is
+    answered.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -128,14 +138,15 @@ class FrontDoor:
                 return None  # the redirect decision leads to the admin
             raise NotFound("There is nothing at this address.")
         visit.family = rule.family
-        if (named := _named_shop(claim, visit)) is not None:
-            entry = _agreed_entry(named, rule, entry)
-            visit.shop = for_request(entry, visit.request_id)
-            _publish(request, visit)
-            vars(request)["host_entry"] = entry  # whose mode the redirect decision asks about
-        _bound_pace(request, visit, times=rule.pace)
         _refuse_nul(request)
         bound_body(request, rule.max_bytes)
+        visit.caller = _caller(request, rule, visit)
+        if (named := _named_shop(request, claim, visit)) is not None:
+            entry = _agreed_entry(named, rule, entry)
+            visit.shop = for_request(entry, visit.request_id)
+            vars(request)["host_entry"] = entry  # whose mode the redirect decision asks about
+        _publish(request, visit)
+        _bound_pace(request, visit, times=rule.pace)
         _refuse_closed(request, rule, entry)
         _refuse_foreign(request, rule, entry.hostname, port)
         return None
@@ -165,16 +176,61 @@ def _take_internal_headers(request: HttpRequest) -> Claim:
     return said
 
 
-def _named_shop(claim: Claim, visit: Visit) -> str | None:
-    """The shop that a trusted edge names, not yet known to exist. A wrong token is like none (T6)."""
-    if not claim.token:
+def _caller(request: HttpRequest, rule: Rule, visit: Visit) -> ServiceCaller | None:
+    """The holder of the request's service token, on routes where one means something; its header goes no further.
+
+    Raises Unauthenticated, also where another caller would do: whoever sends a token wants to be its holder. Raises
+    Forbidden for a token that isn't good for this.
+    """
+    if not rule.scope:
         return None
-    trusted = token_ring.admits(claim.token, shop_label=visit.shop.shop_id if visit.shop else NO_SHOP)
-    return claim.shop_id or None if trusted else None
+    scheme, _, offered = request.META.pop("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "bearer":
+        if rule.token_only:
+            raise Unauthenticated("A service token is required.")
+        return None
+    caller = service_tokens.admit(offered.strip(), shop_label=visit.shop.shop_id if visit.shop else NO_SHOP)
+    structlog.contextvars.bind_contextvars(token=caller.token_id)
+    if rule.scope != ANY_SCOPE and rule.scope not in caller.scopes:
+        raise Forbidden(f"The service token is not good for {rule.scope}.")
+    return caller
+
+
+def _named_shop(request: HttpRequest, claim: Claim, visit: Visit) -> str | None:
+    """The shop that a service token or a trusted edge names, not yet known to exist; None where nobody may.
+
+    A wrong front-door token is like none (T6). Raises ShopConflict and Forbidden when a token names another shop than
+    the header or the host.
+    """
+    caller = visit.caller
+    if caller is None:
+        if not claim.token:
+            return None
+        trusted = token_ring.admits(claim.token, shop_label=visit.shop.shop_id if visit.shop else NO_SHOP)
+        return claim.shop_id or None if trusted else None
+    if caller.shop_id is None:
+        return claim.shop_id or (None if visit.shop else _shop_in_body(request))
+    if claim.shop_id and claim.shop_id != caller.shop_id:
+        raise ShopConflict("The header names another shop than the service token.")
+    if visit.shop is not None and visit.shop.shop_id != caller.shop_id:
+        raise Forbidden("The service token is another shop's.")
+    return caller.shop_id
+
+
+def _shop_in_body(request: HttpRequest) -> str | None:
+    """What a body says that nobody has checked yet: the view refuses what isn't JSON, and compares `shopId` again."""
+    if request.method in SAFE_METHODS:
+        return None
+    try:
+        return msgspec.json.decode(request.body, type=_NamesShop).shop_id
+    except msgspec.MsgspecError:
+        return None
+    except UnreadablePostError as error:
+        raise InvalidRequest("The request body broke off.") from error
 
 
 def _agreed_entry(named: str, rule: Rule, entry: HostEntry) -> HostEntry:
-    """The host whose shop this request is for, once a trusted edge has named one. On a shop's host the header can only
+    """The host whose shop this request is for, once somebody trusted has named one. On a shop's host they can only
     agree; on others, where there is something to decide, the request counts as one to the named shop's own host.
 
     Raises ShopConflict, and ShopRequired for a shop that doesn't exist.
@@ -188,7 +244,7 @@ def _agreed_entry(named: str, rule: Rule, entry: HostEntry) -> HostEntry:
     hostname = host_map.canonical_host(named) if re.match(SHOP_ID_FORM, named) else None
     own = host_map.find(hostname) if hostname else None
     if own is None or not own.served or own.shop is None or own.shop.shop_id != named:
-        raise ShopRequired("The header names no shop that is served here.")
+        raise ShopRequired("The request names no shop that is served here.")
     return own
 
 
@@ -199,7 +255,7 @@ def _bound_pace(request: HttpRequest, visit: Visit, *, times: int) -> None:
 
 
 def _publish(request: HttpRequest, visit: Visit) -> None:
-    vars(request).update(request_id=visit.request_id, host_role=visit.role, shop=visit.shop)
+    vars(request).update(request_id=visit.request_id, host_role=visit.role, shop=visit.shop, caller=visit.caller)
 
 
 def _named_host(request: HttpRequest) -> tuple[str, int | None] | None:

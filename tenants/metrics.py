@@ -52,6 +52,10 @@ def count_request(*, shop_id: str, family: str, status: int, seconds: float) -> 
     times.observe(seconds)
 
 
+SERVICE_TOKEN_REFUSED = Counter(
+    "service_token_refused_total", "Requests whose service token opened nothing; answered 401.", ["shop_id"]
+)
+
 database_registry = CollectorRegistry(auto_describe=False)
 """What /metrics asks besides the process's own registry."""
 

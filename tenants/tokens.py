@@ -29,6 +29,7 @@ from tenants.database import as_system
 from tenants.errors import HostsUnavailable, WrongState
 from tenants.metrics import FRONT_DOOR_TOKEN_REFUSED
 from tenants.models import FrontDoorToken
+from tenants.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,6 @@ SHOWN_AGAIN_FOR = timedelta(minutes=1)
 USED_EVERY_SECONDS = 60.0
 """How exactly the time of last use is kept: one write per token, process and minute."""
 
-REFUSED_EVERY_SECONDS = 60.0
 KEEP_WHEN_AWAY_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 WAIT_FOR_REFRESH_SECONDS = 0.5
@@ -145,8 +145,7 @@ class TokenRing:
         self._read_at = 0.0
         self._failed_at: float | None = None
         self._used_at: dict[int, float] = {}
-        self._refused = 0
-        self._refusals_told_at: float | None = None
+        self._refusals = Refusals(FRONT_DOOR_TOKEN_REFUSED, "front_door_token_refused")
 
     def admits(self, token: str, *, shop_label: str) -> bool:
         """Whether `token` is one of the valid ones. False is counted under `shop_label` and logged once a minute.
@@ -161,7 +160,7 @@ class TokenRing:
                 if hmac.compare_digest(offered, digest):
                     found = token_id
         if found is None:
-            self._refuse(shop_label)
+            self._refusals.note(shop_label)
             return False
         self._mark_used(found)
         return True
@@ -215,15 +214,6 @@ class TokenRing:
         except DatabaseError as error:  # a date for staff to read is no reason to refuse a customer
             log.warning("front_door_token_use_not_kept", error=type(error).__name__)
             connection.close_if_unusable_or_obsolete()
-
-    def _refuse(self, shop_label: str) -> None:
-        """Counted each time; a line at most once a minute, or a guesser could fill the log."""
-        FRONT_DOOR_TOKEN_REFUSED.labels(shop_label).inc()
-        self._refused += 1
-        now = time.monotonic()
-        if self._refusals_told_at is None or now - self._refusals_told_at >= REFUSED_EVERY_SECONDS:
-            log.warning("front_door_token_refused", refused=self._refused)
-            self._refused, self._refusals_told_at = 0, now
 
 
 token_ring = TokenRing()

@@ -43,8 +43,9 @@ def empty_redis() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def unread_hosts() -> None:
-    """No test inherits another's copy of hosts, of the front door's tokens or of rate limits, nor an outage of them."""
-    from tenants.front_door_pace import pace  # late: models exist only once Django is set up
+    """No test inherits another's copy of hosts, of tokens or of rate limits, nor an outage of them."""
+    from tenants.callers import service_tokens  # late: models exist only once Django is set up
+    from tenants.front_door_pace import pace
     from tenants.hosts import host_map
     from tenants.rate_windows import rate_windows
     from tenants.tokens import token_ring
@@ -53,6 +54,7 @@ def unread_hosts() -> None:
     token_ring.forget()
     rate_windows.forget()
     pace.forget()
+    service_tokens.forget()
 
 
 @pytest.fixture(scope="session")

@@ -270,6 +270,8 @@ PLATFORM_HOSTS = names("PLATFORM_HOSTS")
 HOST_MAP_SECONDS = 2.0
 # Seconds after which a revoked front-door token opens nothing on any process.
 FRONT_DOOR_TOKEN_SECONDS = 2.0
+# The same for service tokens.
+SERVICE_TOKEN_SECONDS = 2.0
 # Proxies in front of the application that append to X-Forwarded-For. Development trusts one, so that simulated
 # customers carry addresses of their own.
 TRUSTED_PROXY_DEPTH = integer("TRUSTED_PROXY_DEPTH", 1, low=0, high=10)

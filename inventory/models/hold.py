@@ -125,3 +125,8 @@ class HoldItem(models.Model):
     def variant_key(self) -> str:
         """In the words of the shop that holds: a pool may call the same thing otherwise. Reads the route or the row."""
         return self.stock_row.variant_key if self.route is None else self.route.variant_key
+
+    @property
+    def sku(self) -> str:
+        """As `variant_key`."""
+        return self.stock_row.sku if self.route is None else self.route.sku

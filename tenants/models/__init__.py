@@ -4,6 +4,7 @@ from tenants.models.credential import ShopCredential, ShopPayments, WebhookSecre
 from tenants.models.host import Host
 from tenants.models.membership import Membership
 from tenants.models.ownership import StripeObject
+from tenants.models.service_token import ServiceToken
 from tenants.models.shop import Shop, ShopSettings
 from tenants.models.token import FrontDoorToken
 
@@ -13,6 +14,7 @@ __all__ = [
     "FrontDoorToken",
     "Host",
     "Membership",
+    "ServiceToken",
     "Shop",
     "ShopCredential",
     "ShopPayments",

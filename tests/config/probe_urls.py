@@ -36,7 +36,8 @@ class Alien(HoldfastError):
 def lost() -> None:
     """The failure that psycopg reports when a server goes away under a query."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        # Only the login may: neither of the roles that statements run as is its like.
+        cursor.execute("SET LOCAL ROLE NONE; SELECT pg_terminate_backend(pg_backend_pid())")
 
 
 FAILURES: dict[str, Callable[[], BaseException]] = {

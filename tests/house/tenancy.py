@@ -9,8 +9,9 @@ from collections.abc import Iterator
 SHOP_TABLES = {
     "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold",
     "HoldItem", "Host", "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product",
-    "ProductText", "ShopCredential", "ShopSettings", "StockAlert", "StockImport", "StockImportPart", "StockImportRow",
-    "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant", "WebhookSecret",
+    "ProductText", "ServiceToken", "ShopCredential", "ShopSettings", "StockAlert", "StockImport", "StockImportPart",
+    "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant",
+    "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
@@ -27,6 +28,7 @@ ALLOWED = {
     "tenants/staff.py:_shops_of": "Answers which shops a member of staff has.",
     "tenants/credentials.py:shop_of_account": "Answers whose a Stripe account is.",
     "tenants/webhook_secrets.py": "A signature is checked before anybody knows whose event it is; rows by their key.",
+    "tenants/callers.py": "A service token is looked up by its own id before anybody knows whose request it is.",
     "tenants/ownership.py:owner_of": "Answers whose a Stripe object is.",
     "inventory/bulk/sweep.py": "Finds imports of every shop that stand still or have had their time.",
     "inventory/bulk/moving.py:open_rows": "The key of a shop's stock owner is the shop's id.",

@@ -59,6 +59,46 @@ def availability(world: World) -> Iterator[Ask]:
     yield Ask("GET", f"/api/inventory/availability?sku={own_sku(world.there)}&shopId={world.there.shop_id}")
 
 
+def validate(world: World) -> Iterator[Ask]:
+    items = [{"sku": own_sku(world.there), "quantity": 1}]
+    yield Ask("POST", "/api/inventory/validate", {"items": items})
+    for body in ({"items": items}, {"items": items, "shopId": world.there.shop_id}):
+        for headers in tokens(world):
+            yield Ask("POST", "/api/inventory/validate", body, headers)
+
+
+def holds(world: World) -> Iterator[Ask]:
+    """With the key of the other shop's hold too: a key is its shop's."""
+    items = [{"sku": own_sku(world.there), "quantity": 1}]
+    for headers in tokens(world):
+        yield Ask("POST", "/api/inventory/holds", {"items": items, "idempotencyKey": "tried"}, headers)
+        yield Ask("POST", "/api/inventory/holds", {"items": items, "shopId": world.there.shop_id}, headers)
+
+
+def hold(verb: str = "") -> Probe:
+    def asks(world: World) -> Iterator[Ask]:
+        body = {"ttlSeconds": 900} if verb == "extend" else {}
+        named = [world.there.holds[verb or "extend"], *map(str, hold_ids(world.there))]
+        for hold_id in named[: 1 if verb else 10]:
+            for headers in tokens(world):
+                path = f"/api/inventory/holds/{hold_id}"
+                yield Ask("POST", f"{path}/{verb}", body, headers) if verb else Ask("GET", path, None, headers)
+
+    return asks
+
+
+def health(world: World) -> Iterator[Ask]:
+    for headers in tokens(world):
+        yield Ask("GET", "/api/inventory/health", None, headers)
+
+
+def tokens(world: World) -> Iterator[dict[str, str]]:
+    """A server of this shop, which the other's things are nothing to; and the other's own, which this host refuses."""
+    for token in (world.here.token, world.there.token):
+        yield {"Authorization": f"Bearer {token}"}
+        yield {"Authorization": f"Bearer {token}", "X-Shop-Id": world.there.shop_id}
+
+
 def catalog(world: World) -> Iterator[Ask]:
     yield Ask("GET", f"/api/catalog?sku={own_sku(world.there)}")
     yield Ask("GET", f"/api/catalog?sku={own_sku(world.there)}&shopId={world.there.shop_id}&shop={world.there.shop_id}")
@@ -140,6 +180,13 @@ PROBES: dict[str, Probe] = {
     "<locale:locale>/thank-you": pages("/en/thank-you"),
     "<locale:locale>/<path:path>": pages("/en/birch-shop"),
     "api/inventory/availability": availability,
+    "api/inventory/validate": validate,
+    "api/inventory/health": health,
+    "api/inventory/holds": holds,
+    "api/inventory/holds/<str:hold_id>": hold(),
+    "api/inventory/holds/<str:hold_id>/extend": hold("extend"),
+    "api/inventory/holds/<str:hold_id>/commit": hold("commit"),
+    "api/inventory/holds/<str:hold_id>/release": hold("release"),
     "api/catalog": catalog,
     "api/checkout-session": checkout("/api/checkout-session"),
     "api/checkout/session": checkout("/api/checkout/session"),
@@ -161,6 +208,10 @@ NOT_TRIED = {
 
 def slugs(side: Side) -> set[str]:
     return set(Product.objects.for_shop(side.shop_id).values_list("slug", flat=True))
+
+
+def hold_ids(side: Side) -> list[Any]:
+    return list(Hold.objects.for_shop(side.shop_id).values_list("pk", flat=True))
 
 
 def own_sku(side: Side) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from inventory.bulk.working import work_on
 from inventory.holds import Line, commit_hold, place_hold
 from inventory.models import AlertDelivery, InventoryRun, StockAlert
 from tenants.audit import Actor, record_audit
-from tenants.models import AlertWebhook, Host, Membership, ShopCredential, StripeObject, WebhookSecret
+from tenants.models import AlertWebhook, Host, Membership, ServiceToken, ShopCredential, StripeObject, WebhookSecret
 from tenants.scoping import path_to_shop
 from tenants.staff import SEE_EVERY_SHOP
 from tenants.tokens import issue_front_door_token
@@ -31,6 +32,7 @@ from tests.factories.commerce import ProductFactory, ProductTextFactory, Variant
 from tests.factories.inventory import PoolFactory, PoolRouteFactory, StockRowFactory
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, open_trade
+from tests.fixtures.workers import issue
 from tests.webhooks.deliver import deliver, event
 from webhooks.models import StripeEvent
 
@@ -51,6 +53,10 @@ class Side:
     sessions: dict[str, str] = field(default_factory=dict)
     """`paid` and `open`: ids of checkout sessions."""
     client_key: str = ""
+    token: str = ""
+    """A service token of the shop's."""
+    holds: dict[str, str] = field(default_factory=dict)
+    """Ids of holds that servers placed, by what a test may do to each."""
 
     @property
     def shop_id(self) -> str:
@@ -227,6 +233,15 @@ def finish(side: Side, standin: StandIn) -> None:
         acting=Actor("staff", side.staff.username), reference=f"delivery-to-{side.shop_id}",
     )  # fmt: skip
     work_on(shop_id=side.shop_id, import_id=batch.pk)
+    side.token = issue(side.shop_id)
+    # When it was last used is written by a look at it, wherever it is refused afterwards.
+    ServiceToken.objects.filter(shop=side.trade.shop).update(last_used_at=timezone.now() + timedelta(days=1))
+    for verb in ("extend", "commit", "release"):
+        placed = place_hold(
+            shop_id=side.shop_id, key=f"{verb}-of-{side.shop_id}", acting=Actor("api", "worker"), ttl_seconds=600,
+            lines=[Line(f"{side.shop_id}-SKU", f"{side.shop_id}-SKU", 1)],
+        )  # fmt: skip
+        side.holds[verb] = str(placed.hold_id)
     StripeObject.objects.create(
         livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",
         shop=side.trade.shop, source="staff",
