@@ -10,7 +10,7 @@ from tenants.policies import rows_of_a_shop
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0010_emergency_bypass'),
+        ('tenants', '0011_checkout_rate_limit'),
     ]
 
     operations = [
