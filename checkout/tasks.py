@@ -6,7 +6,7 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from checkout import resolver
+from checkout import abandoned_carts, resolver
 from tenants.task_roles import SystemTask
 
 log = structlog.get_logger(__name__)
@@ -18,3 +18,10 @@ def resolve_attempts() -> None:
     report = resolver.run_once(now=timezone.now())
     if report.found:
         log.info("attempts_resolved", found=report.found, resolved=report.resolved, failed=report.failed)
+
+
+@shared_task(base=SystemTask, name="checkout.remove_abandoned_carts", ignore_result=True)
+def remove_abandoned_carts() -> None:
+    """Every night."""
+    report = abandoned_carts.run_once(now=timezone.now())
+    log.info("abandoned_carts_removed", **report.as_json())
