@@ -138,15 +138,17 @@ class FrontDoor:
                 return None  # the redirect decision leads to the admin
             raise NotFound("There is nothing at this address.")
         visit.family = rule.family
-        _refuse_nul(request)
-        bound_body(request, rule.max_bytes)
-        visit.caller = _caller(request, rule, visit)
-        if (named := _named_shop(request, claim, visit)) is not None:
-            entry = _agreed_entry(named, rule, entry)
-            visit.shop = for_request(entry, visit.request_id)
-            vars(request)["host_entry"] = entry  # whose mode the redirect decision asks about
-        _publish(request, visit)
-        _bound_pace(request, visit, times=rule.pace)
+        try:
+            _refuse_nul(request)
+            bound_body(request, rule.max_bytes)
+            visit.caller = _caller(request, rule, visit)
+            if (named := _named_shop(request, claim, visit)) is not None:
+                entry = _agreed_entry(named, rule, entry)
+                visit.shop = for_request(entry, visit.request_id)
+                vars(request)["host_entry"] = entry  # whose mode the redirect decision asks about
+            _publish(request, visit)
+        finally:
+            _bound_pace(request, visit, times=rule.pace)  # refusals count too: guesses at tokens are requests
         _refuse_closed(request, rule, entry)
         _refuse_foreign(request, rule, entry.hostname, port)
         return None
@@ -249,9 +251,18 @@ def _agreed_entry(named: str, rule: Rule, entry: HostEntry) -> HostEntry:
 
 
 def _bound_pace(request: HttpRequest, visit: Visit, *, times: int) -> None:
-    """Raises RateLimited; counts under the shop that the request turned out to be for."""
+    """Raises RateLimited; counts under the shop that the request turned out to be for, and under whoever proved to
+    hold a service token.
+    """
     shop_id = visit.shop.shop_id if visit.shop else None
-    keep_pace(request, scope=shop_id or f"-{visit.role}", times=times, now=visit.started, shop_label=shop_id or NO_SHOP)
+    keep_pace(
+        request,
+        scope=shop_id or f"-{visit.role}",
+        times=times,
+        now=visit.started,
+        shop_label=shop_id or NO_SHOP,
+        token_id=visit.caller.token_id if visit.caller else "",
+    )
 
 
 def _publish(request: HttpRequest, visit: Visit) -> None:

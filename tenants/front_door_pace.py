@@ -23,6 +23,9 @@ from tenants.rate_windows import WINDOW_SECONDS, SharedWindows, rate_windows
 SHARES = 40
 """Into how many shares a limit is cut. More would ask Redis more often, fewer would let more past it."""
 
+TOKEN_HOLDERS = 10
+"""Times what the route's pace allows without a token: a holder is known, and speaks for a whole shop's customers."""
+
 MOST_CLIENTS = 16_384
 """A process keeps so many clients, a few megabytes. The one that came first leaves first, with at most one share."""
 
@@ -92,15 +95,21 @@ class Pace:
 pace = Pace(rate_windows)
 
 
-def keep_pace(request: HttpRequest, *, scope: str, times: int, now: float, shop_label: str = NO_SHOP) -> None:
+def keep_pace(
+    request: HttpRequest, *, scope: str, times: int, now: float, shop_label: str = NO_SHOP, token_id: str = ""
+) -> None:
     """Raises RateLimited when this client asks more often than `times` the general limit; 0 times is no limit.
 
     `scope` is the shop's id, or what stands for it where there is none: what one shop is asked never counts at another.
+    `token_id`: of the service token that was shown and is valid; then it is the client, wherever it calls from.
     """
     if not times or not settings.FRONT_DOOR_RATE_LIMIT_ENABLED:
         return
     limit = settings.FRONT_DOOR_RATE_LIMIT_REQUESTS_PER_MINUTE * times
-    wait = pace.wait(scope, client_bucket(request), limit=limit, now=now, shop_label=shop_label)
+    if token_id:
+        limit *= TOKEN_HOLDERS
+    client = f"token-{token_id}" if token_id else client_bucket(request)
+    wait = pace.wait(scope, client, limit=limit, now=now, shop_label=shop_label)
     if wait:
         FRONT_DOOR_RATE_LIMITED.labels(shop_label).inc()
         raise RateLimited(wait)

@@ -16,6 +16,7 @@ from tenants.models import Host
 from tenants.rate_windows import LocalWindows, SharedWindows
 from tests.factories.tenants import HostFactory
 from tests.fixtures.limits import Minutes, counted_keys, take_redis_away
+from tests.fixtures.workers import Worker, issue
 from tests.tenants.test_rate_windows import most_in_a_minute
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("probes")]
@@ -115,6 +116,28 @@ class TestWhoIsNot:
     def test_it_can_be_switched_off(self, client: Client, acme: Host, settings: Settings):
         settings.FRONT_DOOR_RATE_LIMIT_ENABLED = False
         assert let_in(lambda: ask(client)) == 70
+
+
+class TestServiceTokens:
+    """Sixty a minute, times ten on the routes of programs, times ten for who is known."""
+
+    def test_a_holder_has_a_larger_limit_of_its_own(self, client: Client, acme: Host, settings: Settings):
+        settings.ROOT_URLCONF = "config.urls"
+        worker = Worker(issue("acme"), host="acme.localhost", client=client)
+        stranger = Worker(host="acme.localhost", client=client)
+        assert let_in(lambda: worker.get("health"), times=700) == 700
+        assert counted_keys() == [f"door:acme:token-{worker.token.split('_')[1]}:6000"]
+        assert let_in(lambda: stranger.get("health"), times=640) == 615
+        assert worker.get("health").status_code != 429, "from the same address"
+
+    def test_guesses_at_tokens_are_counted_by_their_address(self, client: Client, acme: Host, settings: Settings):
+        settings.ROOT_URLCONF = "config.urls"
+        guesser = Worker("hfs_0123456789abcdef_" + "x" * 43, host="acme.localhost", client=client)
+        answers = [guesser.get("health").status_code for _ in range(640)]
+        assert (answers.count(401), answers.count(429)) == (615, 25)
+
+    def test_large_bodies_and_bad_addresses_too(self, client: Client, acme: Host):
+        assert let_in(lambda: ask(client, "/api/cart?x=%00")) == 61
 
 
 class TestWhatItCosts:
