@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
+from inventory.admin.columns import owner
 from inventory.alert_delivery import RETRIED, retry_alert
 from inventory.models import AlertDelivery, StockAlert
 from tenants.backoffice import (
@@ -61,7 +62,7 @@ class OpenFilter(admin.SimpleListFilter):
 @admin.register(StockAlert)
 class StockAlertAdmin(ReadOnlyAdmin[StockAlert]):
     shop_path = "owner__shop"
-    list_display = ("when", "row", "owner_id", "left", "threshold", "stock", "told", "trouble")
+    list_display = ("when", "row", owner, "left", "threshold", "stock", "told", "trouble")
     list_filter = (
         OpenFilter,
         ("closed_as", ChoicesDropdownFilter),

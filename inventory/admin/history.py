@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from inventory.admin.columns import for_shop
 from inventory.models import Hold, InventoryRun, StockMovement, StockRow
 from tenants.backoffice import (
     ChoicesDropdownFilter,
@@ -27,7 +28,7 @@ LISTED = 200
 @admin.register(StockMovement)
 class StockMovementAdmin(ReadOnlyAdmin[StockMovement]):
     shop_path = "owner__shop"
-    list_display = ("when", "row", "delta", "on_hand_after", "reason", "for_shop_id", "reference", "actor", "note")
+    list_display = ("when", "row", "delta", "on_hand_after", "reason", for_shop, "reference", "actor", "note")
     list_filter = (
         ("reason", ChoicesDropdownFilter),
         ("at", RangeDateTimeFilter),

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
+from inventory.admin.columns import owner
 from inventory.admin.standing import STATES, explain_row, in_words
 from inventory.availability import state_of
 from inventory.errors import StockHeld
@@ -213,7 +214,7 @@ class MovementInline(ReadOnlyInline[StockMovement, StockRow]):
 @admin.register(StockRow)
 class StockRowAdmin(ReadOnlyAdmin[StockRow]):
     shop_path = "owner__shop"
-    list_display = ("variant_key", "owner_id", "on_hand", "held", "available", "state", "low_stock_threshold")
+    list_display = ("variant_key", owner, "on_hand", "held", "available", "state", "low_stock_threshold")
     list_filter = (StockStateFilter, ("owner", RelatedDropdownFilter))
     search_fields = ("sku__startswith", "variant_key__startswith")
     search_help_text = "The beginning of a SKU or variant key"
