@@ -27,13 +27,14 @@ from commerce.gateway.sessions import SessionFacts
 from commerce.models import Cart, Order
 from commerce.orders.locks import order_for_update
 from commerce.orders.orders import NewOrder, advance_order_within, create_pending_order_within
+from commerce.shipping.offers import free_for, offered
 from inventory.central import Central
 from inventory.holds import finish_holds_within, place_hold_within
 from inventory.metrics import HOLDS_ORPHANED
 from inventory.models import Hold
 from tenants.audit import CUSTOMER, SETTLEMENT, Actor, record_audit
 from tenants.context import ShopContext
-from tenants.errors import UnknownHost
+from tenants.errors import InvalidRequest, UnknownHost
 from tenants.models import Host, Shop
 from tenants.ownership import StripeScope, record_ownership
 
@@ -79,11 +80,10 @@ def claim_attempt(
     account: str,
     central: Central,
 ) -> CheckoutAttempt:
-    """tx 1: attempt, pending order and hold, or nothing. The first send, to the Stripe `account`, is counted here,
-    before it happens.
+    """tx 1: attempt, pending order and hold, or nothing. The first send, to the Stripe `account`, counts beforehand.
 
     Raises LostTheClaim, InsufficientStock, InventoryUnavailable, InventoryBusy; UnknownHost when the host has moved
-    meanwhile. `central`: see inventory/central.py.
+    meanwhile, InvalidRequest when a way to ship must be chosen. `central`: see inventory/central.py.
     """
     now = timezone.now()
     attempt = _new_attempt(shop=shop, command=command, quote=quote, changes=changes, account=account, now=now)
@@ -94,13 +94,15 @@ def claim_attempt(
             # The slot is ours, but a late payment may complete an earlier attempt in place: that one is locked first.
             if bought_within(shop_id=shop.shop_id, claim=claim, but=attempt.pk):
                 raise LostTheClaim
-            _refuse_if_moved(shop=shop, claim=claim)
+            _refuse_stale(shop=shop, claim=claim, quote=quote)
             attempt.order = create_pending_order_within(
                 new=NewOrder(
                     order_id=attempt.order_id,
                     shop_id=shop.shop_id,
                     currency=quote.currency,
                     subtotal=quote.subtotal,
+                    shipping=quote.shipping_amount,
+                    shipping_name=quote.shipping.name if quote.shipping else "",
                     hold_id=attempt.hold_id,
                     stripe_account=attempt.stripe_account,
                     email=command.email,
@@ -174,16 +176,26 @@ def _new_attempt(
     )
 
 
-def _refuse_if_moved(*, shop: ShopContext, claim: Claim) -> None:
-    """Raises LostTheClaim for another generation of the cart, UnknownHost for another shop's host. One query."""
+def _refuse_stale(*, shop: ShopContext, claim: Claim, quote: Quote) -> None:
+    """Raises LostTheClaim for another generation of the cart, UnknownHost for another shop's host. One query.
+
+    Also InvalidRequest for a cart that names no way to ship where each costs something: leaving it out must not be the
+    cheapest.
+    """
     carts = [claim.cart_id] if claim.cart_id else []
     cart = Cart.objects.filter(shop_id=shop.shop_id, pk__in=carts, generation=claim.generation or 0)
     host = Host.objects.filter(hostname=shop.host, shop_id=shop.shop_id)
-    same_cart, own_host = Shop.objects.filter(pk=shop.shop_id).values_list(Exists(cart), Exists(host)).get()
+    same_cart, own_host, ships, ships_free = (
+        Shop.objects.filter(pk=shop.shop_id)
+        .values_list(Exists(cart), Exists(host), Exists(offered(shop)), Exists(free_for(shop, quote.subtotal)))
+        .get()
+    )
     if claim.cart_id is not None and not same_cart:
         raise LostTheClaim
     if shop.host and not own_host:
         raise UnknownHost("This host belongs to another shop by now.")
+    if quote.shipping is None and ships and not ships_free:
+        raise InvalidRequest("This shop ships: choose how.", {"shippingOptionId": ["Required."]})
 
 
 def take_lease(*, attempt: CheckoutAttempt, now: datetime, sending: bool) -> bool:

@@ -41,6 +41,7 @@ class StartCheckout:
     seen: SeenPrices
     email: str
     locale: str
+    shipping_option_id: UUID | None
     shipping_address: Mapping[str, str] | None
     success_url: str
     cancel_url: str

@@ -36,6 +36,19 @@ class AmountTooSmall(HoldfastError):
         return {"currency": self.currency, "minimum": self.minimum}
 
 
+class AmountTooLarge(HoldfastError):
+    """More than Stripe charges at once in this currency. Minor units. The contract has no code of its own for it."""
+
+    code = "invalid_request"
+
+    def __init__(self, currency: str, maximum: int) -> None:
+        super().__init__("The total is above the largest amount that can be charged.")
+        self.currency, self.maximum = currency, maximum
+
+    def members(self) -> dict[str, Any]:
+        return {"currency": self.currency, "maximum": self.maximum}
+
+
 class ClientKeyConflict(HoldfastError):
     """An `Idempotency-Key` was used before for another request."""
 

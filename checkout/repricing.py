@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from checkout.contracts import StartCheckout, WantedLine
-from checkout.errors import AmountTooSmall
+from checkout.errors import AmountTooLarge, AmountTooSmall
 from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.lookup import CatalogItem, items_by_key
-from commerce.money import minimum_charge
+from commerce.money import maximum_charge, minimum_charge
 from commerce.orders.orders import NewLine
+from commerce.shipping.offers import ShippingOffer, find_offer
 from inventory.holds import Line
 from tenants.context import ShopContext
+from tenants.errors import InvalidRequest
 
 # As many as an order's line keeps.
 LONGEST_TITLE = 300
@@ -44,10 +46,19 @@ class Quote:
     lines: Sequence[QuoteLine]
     currency: str
     generation: int | None
+    shipping: ShippingOffer | None = None
 
     @property
     def subtotal(self) -> int:
         return sum(line.unit_amount * line.quantity for line in self.lines)
+
+    @property
+    def shipping_amount(self) -> int:
+        return self.shipping.amount if self.shipping else 0
+
+    @property
+    def total(self) -> int:
+        return self.subtotal + self.shipping_amount
 
     def hold_lines(self) -> list[Line]:
         return [Line(sku=line.sku, variant_key=line.variant_key, quantity=line.quantity) for line in self.lines]
@@ -69,13 +80,16 @@ class Quote:
         ]
 
 
-def reprice(*, shop: ShopContext, wanted: Sequence[WantedLine], generation: int | None, locale: str) -> Quote:
-    """Prices `wanted` from the shop's catalog, in one query.
+def reprice(
+    *, shop: ShopContext, command: StartCheckout, wanted: Sequence[WantedLine], generation: int | None
+) -> Quote:
+    """Prices `wanted` from the shop's catalog, in one query, and the shipping option that `command` names, in another.
 
     Raises UnknownSku for what the shop doesn't have, another shop's SKUs included, NotPurchasable for what it doesn't
-    sell now, AmountTooSmall below Stripe's minimum.
+    sell now, InvalidRequest for an option it doesn't offer, AmountTooSmall and AmountTooLarge for a total that Stripe
+    doesn't charge.
     """
-    found = items_by_key(shop_id=shop.shop_id, variant_keys=[w.variant_key for w in wanted], locale=locale)
+    found = items_by_key(shop_id=shop.shop_id, variant_keys=[w.variant_key for w in wanted], locale=command.locale)
     unknown = [w for w in wanted if w.variant_key not in found]
     if unknown:
         raise UnknownSku([{"sku": w.sku, "variantKey": w.variant_key} for w in unknown])
@@ -107,10 +121,34 @@ def reprice(*, shop: ShopContext, wanted: Sequence[WantedLine], generation: int 
         currency=currency,
         generation=generation,
     )
-    # A free order needs no payment; Stripe refuses what lies between.
-    if 0 < quote.subtotal < minimum_charge(currency):
-        raise AmountTooSmall(currency, minimum_charge(currency))
+    if command.shipping_option_id is not None:
+        quote = replace(quote, shipping=chosen_shipping(shop=shop, command=command, subtotal=quote.subtotal))
+    refuse_uncollectable(quote.total, currency)
     return quote
+
+
+def chosen_shipping(*, shop: ShopContext, command: StartCheckout, subtotal: int) -> ShippingOffer:
+    """The option that `command` names, at the shop's price. Raises InvalidRequest with the field. One query."""
+    assert command.shipping_option_id is not None  # noqa: S101  the caller's question
+    offer = find_offer(shop=shop, option_id=command.shipping_option_id, subtotal=subtotal, locale=command.locale)
+    if offer is None:
+        raise InvalidRequest("This shop has no such shipping option.", {"shippingOptionId": ["Unknown."]})
+    if command.shipping_address is not None and not offer.goes_to(command.shipping_address["country"]):
+        raise InvalidRequest(
+            "This shipping option doesn't go to that country.",
+            {"shippingOptionId": [f"Goes to {', '.join(offer.countries)}."]},
+        )
+    return offer
+
+
+def refuse_uncollectable(total: int, currency: str) -> None:
+    """What Stripe would refuse is refused before it is asked. A free order needs no payment; it is what lies between
+    zero and the minimum, and above the digits that Stripe takes, that can't be charged. `total` in minor units.
+    """
+    if 0 < total < minimum_charge(currency):
+        raise AmountTooSmall(currency, minimum_charge(currency))
+    if total > maximum_charge(currency):
+        raise AmountTooLarge(currency, maximum_charge(currency))
 
 
 def described(item: CatalogItem) -> str:
@@ -124,8 +162,8 @@ def described(item: CatalogItem) -> str:
 
 
 def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout, account: str) -> str:
-    """Digest of everything that would make it another purchase: lines, prices, mode, currency, customer, period, and
-    the Stripe `account` that the shop sells on.
+    """Digest of everything that would make it another purchase: lines, prices, shipping, mode, currency, customer,
+    period, and the Stripe `account` that the shop sells on.
     """
     return _digest(
         {
@@ -136,6 +174,8 @@ def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout, ac
             "email": command.email,
             "locale": command.locale,
             "address": dict(command.shipping_address or {}),
+            # Absent without one, so that what was claimed before there were options is still the same purchase.
+            **({"shipping": [str(quote.shipping.option_id), quote.shipping.amount]} if quote.shipping else {}),
             "lines": sorted(
                 [
                     line.variant_key,
@@ -159,6 +199,7 @@ def client_digest(*, command: StartCheckout) -> str:
             "email": command.email,
             "locale": command.locale,
             "address": dict(command.shipping_address or {}),
+            **({"shipping": str(command.shipping_option_id)} if command.shipping_option_id else {}),
             "cart": str(command.cart_id) if command.uses_cart else None,
             "items": wanted
             and sorted(

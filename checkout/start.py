@@ -62,8 +62,8 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turn
     """One checkout: repeats of the same request converge on one hold and one session.
 
     Never trusts a price from `command`; never calls Stripe inside a transaction. Raises UnknownSku, NotPurchasable,
-    AmountTooSmall, RateLimited, PriceChanged, InsufficientStock, InventoryUnavailable, InventoryBusy,
-    ClientKeyConflict, PaymentRejected, PaymentUnknown.
+    InvalidRequest, AmountTooSmall, AmountTooLarge, PriceChanged, InsufficientStock, InventoryUnavailable,
+    InventoryBusy, ClientKeyConflict, RateLimited, PaymentRejected, PaymentUnknown.
     """
     began = time.monotonic()
     freed = False
@@ -73,7 +73,7 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turn
         wanted = read_wanted(shop=shop, command=command)
         if not wanted.lines:
             return answer_bought(shop=shop, command=command)
-        quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
+        quote = reprice(shop=shop, command=command, wanted=wanted.lines, generation=wanted.generation)
         turn = replay_or_supersede(
             shop=shop, command=command, wanted=wanted, quote=quote, stripe=stripe, turnstile=turnstile
         )  # asks Stripe, no tx
@@ -193,7 +193,7 @@ def replay_or_supersede(
             return LOOK_AGAIN  # the cart has moved on since it was read
         if attempt.cart_generation == quote.generation:
             # The same cart, priced otherwise: perhaps by us, a moment too early.
-            quote = reprice(shop=shop, wanted=wanted.lines, generation=wanted.generation, locale=command.locale)
+            quote = reprice(shop=shop, command=command, wanted=wanted.lines, generation=wanted.generation)
             if same_intent(shop=shop, attempt=attempt, command=command, quote=quote, stripe=stripe):
                 return LOOK_AGAIN
         turnstile.let_in()  # who may not begin another keeps the one that is open

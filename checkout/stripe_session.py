@@ -27,6 +27,13 @@ PAGE_LOCALES = frozenset(
 )  # fmt: skip
 
 
+# Our names of an address's parts, and Stripe's.
+ADDRESS_PARTS = {
+    "line1": "line1", "line2": "line2", "city": "city", "state": "state", "postalCode": "postal_code",
+    "country": "country",
+}  # fmt: skip
+
+
 def page_locale(locale: str) -> str:
     """What to ask of Stripe's page for a shop's locale: that, else its language, else what the browser prefers."""
     return next((known for known in (locale, locale.partition("-")[0]) if known in PAGE_LOCALES), "auto")
@@ -70,7 +77,7 @@ def session_params(
             for line in quote.lines
         ],
         "metadata": metadata,
-        "payment_intent_data": {"metadata": dict(metadata)},
+        "payment_intent_data": {"metadata": dict(metadata), **_recipient(command)},
         # The customer pays what the catalog says, in the currency it says.
         "adaptive_pricing": {"enabled": False},
         "locale": page_locale(command.locale),
@@ -81,7 +88,43 @@ def session_params(
         params["return_url"] = command.success_url
     if command.email:
         params["customer_email"] = command.email
-    return params
+    return params | _shipping(command, quote)
+
+
+def _shipping(command: StartCheckout, quote: Quote) -> dict[str, Any]:
+    """The chosen way to ship, as the only one: what the customer could switch to would not be what the order says.
+
+    An address that we have goes along in `payment_intent_data`, see session_params; else Stripe asks for one, in the
+    countries that the option goes to.
+    """
+    if (offer := quote.shipping) is None:
+        return {}
+    rate: dict[str, Any] = {
+        "type": "fixed_amount",
+        "display_name": offer.name,
+        "fixed_amount": {
+            "amount": stripe_amount(offer.amount, offer.currency),
+            "currency": offer.currency.lower(),
+        },
+        "metadata": {"shipping_option_id": str(offer.option_id)},
+    }
+    if offer.days is not None:
+        least, most = ({"unit": "business_day", "value": days} for days in offer.days)
+        rate["delivery_estimate"] = {"minimum": least, "maximum": most}
+    wanted: dict[str, Any] = {"shipping_options": [{"shipping_rate_data": rate}]}
+    if offer.countries and command.shipping_address is None:
+        wanted["shipping_address_collection"] = {"allowed_countries": list(offer.countries)}
+    return wanted
+
+
+def _recipient(command: StartCheckout) -> dict[str, Any]:
+    """`payment_intent_data.shipping`, which Stripe takes only with a name and refuses beside an address collection."""
+    sent = command.shipping_address or {}
+    name = sent.get("name") or command.email
+    if not sent or not name:
+        return {}
+    address = {theirs: sent[ours] for ours, theirs in ADDRESS_PARTS.items() if sent.get(ours)}
+    return {"shipping": {"name": name, "address": address} | ({"phone": sent["phone"]} if sent.get("phone") else {})}
 
 
 def _line_item(title: str, variant_key: str, unit_amount: int, quantity: int, currency: str) -> dict[str, Any]:

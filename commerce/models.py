@@ -4,5 +4,17 @@ from commerce.cart.models import Cart, CartLine
 from commerce.catalog.models import Product, ProductText, Variant
 from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.orders.models import Order, OrderLine
+from commerce.shipping.models import ShippingOption
 
-__all__ = ["Cart", "CartLine", "JournalEntry", "JournalLine", "Order", "OrderLine", "Product", "ProductText", "Variant"]
+__all__ = [
+    "Cart",
+    "CartLine",
+    "JournalEntry",
+    "JournalLine",
+    "Order",
+    "OrderLine",
+    "Product",
+    "ProductText",
+    "ShippingOption",
+    "Variant",
+]

@@ -168,6 +168,13 @@ def minimum_charge(currency: str) -> int:
     return currency_of(currency).minimum
 
 
+def maximum_charge(currency: str) -> int:
+    """The most that Stripe charges at once, in our minor units. Source: https://docs.stripe.com/currencies."""
+    rule = currency_of(currency)
+    most: int = (10**rule.stripe_max_digits - 1) * rule.stripe_divisor // rule.stripe_multiplier
+    return most - most % rule.step
+
+
 def is_chargeable(amount: int, currency: str) -> bool:
     """Whether Stripe takes this amount: on the step, at least the minimum, within the digits. Zero is no charge."""
     try:

@@ -21,6 +21,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.cart", "shopping_cart"),
             ("commerce.product", "sell"),
             ("commerce.variant", "style"),
+            ("commerce.shippingoption", "local_shipping"),
         ),
     ),
     (

@@ -55,7 +55,7 @@ class AddressInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
 class StartCheckoutInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     email: Annotated[str, Meta(max_length=254)] | None = None
-    shipping_option_id: Text | None = None
+    shipping_option_id: UUID | None = None
     shipping_address: AddressInput | None = None
     coupon_code: Text | None = None
     locale: Annotated[str, Meta(max_length=12)] | None = None
@@ -76,8 +76,6 @@ def to_command(
         )
     if body.items is not None and client_key is None:
         raise InvalidRequest("`items` needs an Idempotency-Key header.", {"Idempotency-Key": ["Required with items."]})
-    if body.shipping_option_id is not None:
-        raise InvalidRequest("This shop has no such shipping option.", {"shippingOptionId": ["Unknown."]})
     if body.coupon_code is not None:
         raise CouponRejected("unknown")
     locale = body.locale or shop.policy.default_locale
@@ -92,6 +90,7 @@ def to_command(
         seen=SeenPrices(by_sku={e.sku: e.unit_amount for e in body.expected_lines}, subtotal=body.expected_amount),
         email=_email(body.email),
         locale=locale,
+        shipping_option_id=body.shipping_option_id,
         shipping_address=_address(body.shipping_address),
         success_url=success_url(shop, body.return_url, locale),
         cancel_url=cancel_url(shop, body.cancel_url, locale),

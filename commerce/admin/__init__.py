@@ -1,7 +1,7 @@
-"""The back office's pages of catalog, carts and journal. The order's page is registered where its story ends, in
-webhooks/admin.py; everything that commerce knows of it is in `orders`.
+"""The back office's pages of catalog, shipping, carts and journal. The order's page is registered where its story
+ends, in webhooks/admin.py; everything that commerce knows of it is in `orders`.
 """
 
-from commerce.admin import carts, catalog, journal, stripe_accounts, webhook_secrets
+from commerce.admin import carts, catalog, journal, shipping, stripe_accounts, webhook_secrets
 
-__all__ = ["carts", "catalog", "journal", "stripe_accounts", "webhook_secrets"]
+__all__ = ["carts", "catalog", "journal", "shipping", "stripe_accounts", "webhook_secrets"]

@@ -217,14 +217,15 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             (line.title, _variant(line), line.quantity, amount(line.unit_amount), amount(line.line_amount))
             for line in order.lines.all()
         ]
+        method = f"Shipping: {order.shipping_name}"
         rows.append(("Subtotal", "", "", "", amount(order.subtotal_amount)))
         for name, part in (
             ("Discount", -order.discount_amount),
-            ("Shipping", order.shipping_amount),
+            (method if order.shipping_name else "Shipping", order.shipping_amount),
             ("Tax", order.tax_amount),
             ("Deposit", order.deposit_amount),
         ):
-            if part:
+            if part or name == method:
                 rows.append((name, "", "", "", amount(part)))
         rows.append((_strong("Total"), "", "", "", _strong(amount(order.total_amount))))
         if order.refunded_amount:

@@ -21,6 +21,7 @@ from commerce.cart.lines import CartSnapshot, NewLine
 from commerce.cart.notices import LINES_LOST, Notice
 from commerce.catalog.lookup import WantedVariant, resolve_variants
 from commerce.catalog.pricing import unit_amount
+from commerce.shipping.offers import ShippingOffer
 from inventory.variants import MalformedVariant
 from tenants.api.inputs import read_input
 from tenants.context import ShopContext, current_shop
@@ -44,7 +45,7 @@ class CartView(APIView):
         shop = current_shop()
         own = _own_cart(request, shop)
         if own.cart_id is None:
-            return Response(cart_json(hydration.empty(shop), own.told))
+            return Response(cart_json(hydration.empty(shop, _locale(request, shop)), own.told))
         cart = carts.cart_snapshot(shop_id=shop.shop_id, cart_id=own.cart_id)
         if cart.lost:
             cart = carts.acknowledge_loss(shop_id=shop.shop_id, cart_id=own.cart_id)
@@ -87,7 +88,7 @@ class CartView(APIView):
         if own.cart_id is None:
             if wanted.line_id is not None:
                 raise NotFound("There is no cart.")
-            return Response(cart_json(hydration.empty(shop)))
+            return Response(cart_json(hydration.empty(shop, _locale(request, shop))))
         if wanted.line_id is None:
             return _changed(request, shop, own, carts.empty_cart(shop_id=shop.shop_id, cart_id=own.cart_id))
         cart = carts.remove_line(shop_id=shop.shop_id, cart_id=own.cart_id, line_id=wanted.line_id)
@@ -175,6 +176,20 @@ def cart_json(cart: hydration.HydratedCart, notices: Sequence[Notice] = ()) -> d
         "subtotalAmount": cart.subtotal_amount,
         "depositAmount": cart.deposit_amount,
         "notices": [notice.as_json() for notice in notices],
+        "shippingOptions": [_shipping_json(offer) for offer in cart.shipping],
+    }
+
+
+def _shipping_json(offer: ShippingOffer) -> dict[str, Any]:
+    """`amount` is what it costs this cart; `freeFromAmount` the merchandise from which it costs nothing."""
+    return {
+        "id": str(offer.option_id),
+        "name": offer.name,
+        "amount": offer.amount,
+        "currency": offer.currency,
+        "freeFromAmount": offer.free_from,
+        "countries": list(offer.countries),
+        "deliveryDays": offer.days and {"min": offer.days[0], "max": offer.days[1]},
     }
 
 

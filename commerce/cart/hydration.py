@@ -11,6 +11,7 @@ from commerce.cart.lines import CartLineFacts, CartSnapshot
 from commerce.catalog.images import image_url
 from commerce.catalog.lookup import CatalogItem, items_by_key
 from commerce.catalog.pricing import deposit_amount, rental_days, unit_amount
+from commerce.shipping.offers import ShippingOffer, offers
 from inventory.availability import available_by_key
 from tenants.context import ShopContext
 
@@ -58,6 +59,7 @@ class HydratedCart:
     cart_id: UUID | None
     currency: str
     lines: tuple[HydratedLine, ...]
+    shipping: tuple[ShippingOffer, ...]
 
     @property
     def subtotal_amount(self) -> int:
@@ -68,25 +70,29 @@ class HydratedCart:
         return sum((line.deposit_amount or 0) * line.quantity for line in self.lines)
 
 
-def empty(shop: ShopContext) -> HydratedCart:
-    """The cart of a customer who has none: no row is made for looking."""
-    return HydratedCart(cart_id=None, currency=shop.policy.currency, lines=())
+def empty(shop: ShopContext, locale: str) -> HydratedCart:
+    """The cart of a customer who has none: no row is made for looking. One query, for the ways to ship."""
+    shipping = offers(shop=shop, subtotal=0, locale=locale)
+    return HydratedCart(cart_id=None, currency=shop.policy.currency, lines=(), shipping=shipping)
 
 
 def hydrate(*, shop: ShopContext, cart: CartSnapshot, locale: str) -> HydratedCart:
-    """`cart` with fresh catalog data and availability. Two queries at most, none for an empty cart.
+    """`cart` with fresh catalog data and availability, and what shipping costs it. Three queries at most, one for an
+    empty cart.
 
     Lines of products that are gone, inactive, or sold in another way than the shop's stay, not purchasable.
     """
     keys = [line.variant_key for line in cart.lines]
     items = items_by_key(shop_id=shop.shop_id, variant_keys=keys, locale=locale)
     available = available_by_key(shop_id=shop.shop_id, variant_keys=sorted(set(keys))) if keys else {}
+    lines = tuple(
+        _line(shop, line, items.get(line.variant_key), available.get(line.variant_key, 0)) for line in cart.lines
+    )
     return HydratedCart(
         cart_id=cart.cart_id if cart.generation else None,
         currency=shop.policy.currency,
-        lines=tuple(
-            _line(shop, line, items.get(line.variant_key), available.get(line.variant_key, 0)) for line in cart.lines
-        ),
+        lines=lines,
+        shipping=offers(shop=shop, subtotal=sum(line.line_amount or 0 for line in lines), locale=locale),
     )
 
 

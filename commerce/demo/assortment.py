@@ -40,8 +40,19 @@ class DemoProduct:
 
 
 @dataclass(frozen=True, slots=True)
+class DemoShipping:
+    """One way to ship. `days` are working days, at least and at most."""
+
+    names: Mapping[str, str]
+    amount: int
+    countries: tuple[str, ...]
+    days: tuple[int, int]
+    free_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DemoShop:
-    """One shop with its settings and its products."""
+    """One shop with its settings, its products and its ways to ship."""
 
     id: str
     name: str
@@ -50,6 +61,7 @@ class DemoShop:
     time_zone: str
     checkout_ui: str
     products: tuple[DemoProduct, ...]
+    shipping: tuple[DemoShipping, ...] = ()
 
 
 COCHLEARFIT: Final = DemoShop(
@@ -142,6 +154,15 @@ COCHLEARFIT: Final = DemoShop(
             price=8900,
             image="headband-gold.svg",
             stock=(10,),
+        ),
+    ),
+    # Standard is free, so that a checkout which names no option is still one.
+    shipping=(
+        DemoShipping(
+            names={"en": "Standard", "de": "Standard"}, amount=0, countries=("DE", "AT", "CH", "FR", "NL"), days=(2, 4)
+        ),
+        DemoShipping(
+            names={"en": "Express", "de": "Express"}, amount=990, countries=("DE", "AT"), days=(1, 1), free_from=15000
         ),
     ),
 )

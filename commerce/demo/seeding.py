@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
 
 from commerce.demo.assortment import DEMO_SHOPS, DemoProduct, DemoShop
-from commerce.models import Product, ProductText, Variant
+from commerce.models import Product, ProductText, ShippingOption, Variant
 from inventory.models import StockRow
 from inventory.stock import create_stock_row
 from inventory.variants import variant_key
@@ -23,10 +23,11 @@ SEEDER: Final = Actor("system", "seed_demo")
 LOCALES: Final = ("en", "de")
 CLERKS: Final = "clerk"
 CLERK_CHANGES: Final = ("stockrow", "stockimport", "hold", "order", "checkoutattempt")
+OWNER_CHANGES: Final = ("product", "producttext", "variant", "shippingoption", "shop", "shopsettings", "stripeevent")
 # Roles within a shop, and what they may change besides seeing it.
 GROUPS: Final = {
     CLERKS: CLERK_CHANGES,
-    "shop owner": (*CLERK_CHANGES, "product", "producttext", "variant", "shop", "shopsettings", "stripeevent"),
+    "shop owner": (*CLERK_CHANGES, *OWNER_CHANGES),
 }
 LOW_STOCK: Final = 5
 OWN_APPS: Final = ("tenants", "inventory", "commerce", "checkout", "webhooks")
@@ -86,7 +87,28 @@ def _seed_shop(demo: DemoShop) -> int:
     created = int(made_shop) + int(made_settings) + _seed_host(f"{demo.id}.localhost", Host.Role.CANONICAL, shop)
     for position, product in enumerate(demo.products):
         created += _seed_product(demo, product, position)
-    return created
+    return created + _seed_shipping(demo)
+
+
+def _seed_shipping(demo: DemoShop) -> int:
+    """All of them or none: staff may have renamed them since."""
+    if ShippingOption.objects.for_shop(demo.id).exists():
+        return 0
+    made = ShippingOption.objects.bulk_create(
+        ShippingOption(
+            shop_id=demo.id,
+            names=dict(option.names),
+            currency=demo.currency,
+            amount=option.amount,
+            free_from_amount=option.free_from,
+            countries=list(option.countries),
+            days_min=option.days[0],
+            days_max=option.days[1],
+            position=position,
+        )
+        for position, option in enumerate(demo.shipping)
+    )
+    return len(made)
 
 
 def _seed_host(hostname: str, role: str, shop: Shop | None) -> int:

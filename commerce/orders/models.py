@@ -56,6 +56,8 @@ class Order(models.Model):
     customer_name = models.CharField(max_length=200, blank=True, default="")
     billing_address = models.JSONField(null=True, blank=True)
     shipping_address = models.JSONField(null=True, blank=True)
+    # As the customer chose it: the option itself may be renamed or dearer by now.
+    shipping_name = models.CharField(max_length=100, blank=True, default="")
     locale = models.CharField(max_length=12, blank=True, default="")
     review_reason = models.CharField(max_length=200, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")

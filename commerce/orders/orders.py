@@ -36,12 +36,14 @@ class NewLine:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """A pending order: what the customer is about to pay for."""
+    """A pending order: what the customer is about to pay for. Amounts in minor units."""
 
     order_id: UUID
     shop_id: str
     currency: str
     subtotal: int
+    shipping: int
+    shipping_name: str
     hold_id: UUID | None
     stripe_account: str
     email: str
@@ -53,13 +55,16 @@ class NewOrder:
 
 def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
     """Writes the order and its lines, two statements, in the caller's transaction."""
+    total = new.subtotal + new.shipping
     order = Order.objects.create(
         id=new.order_id,
         shop_id=new.shop_id,
         currency=new.currency,
         subtotal_amount=new.subtotal,
-        total_amount=new.subtotal,
-        expected_total_amount=new.subtotal,
+        shipping_amount=new.shipping,
+        shipping_name=new.shipping_name,
+        total_amount=total,
+        expected_total_amount=total,
         hold_id=new.hold_id,
         stripe_account=new.stripe_account,
         email=new.email,

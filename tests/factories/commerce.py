@@ -6,7 +6,7 @@ import factory
 from factory.django import DjangoModelFactory
 
 from commerce.cart.lines import NewLine
-from commerce.models import Product, ProductText, Variant
+from commerce.models import Product, ProductText, ShippingOption, Variant
 from inventory.variants import variant_key
 from tests.factories.tenants import ShopFactory
 
@@ -45,6 +45,19 @@ class VariantFactory(DjangoModelFactory):
     variant_key = factory.LazyAttribute(lambda variant: variant_key(variant.sku, variant.attributes))
     currency = "EUR"
     price_amount = 1250
+
+
+class ShippingOptionFactory(DjangoModelFactory):
+    """4.90 euros, to Germany and Austria."""
+
+    class Meta:
+        model = ShippingOption
+
+    shop = factory.SubFactory(ShopFactory)
+    names = factory.Dict({"en": "Standard"})
+    currency = "EUR"
+    amount = 490
+    countries = ("DE", "AT")
 
 
 def new_line(variant: Variant, *, quantity: int = 1, **more: object) -> NewLine:

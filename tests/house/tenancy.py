@@ -9,9 +9,9 @@ from collections.abc import Iterator
 SHOP_TABLES = {
     "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold",
     "HoldItem", "Host", "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product",
-    "ProductText", "ServiceToken", "ShopCredential", "ShopSettings", "StockAlert", "StockImport", "StockImportPart",
-    "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Variant",
-    "WebhookSecret",
+    "ProductText", "ServiceToken", "ShippingOption", "ShopCredential", "ShopSettings", "StockAlert", "StockImport",
+    "StockImportPart", "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject",
+    "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.

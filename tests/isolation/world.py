@@ -18,6 +18,7 @@ from django.test import Client
 from django.utils import timezone
 
 from commerce.cart.cookie import COOKIE_NAME
+from commerce.models import ShippingOption
 from inventory.bulk.batches import receive_import_within
 from inventory.bulk.rows import Mode
 from inventory.bulk.working import work_on
@@ -242,6 +243,9 @@ def finish(side: Side, standin: StandIn) -> None:
             lines=[Line(f"{side.shop_id}-SKU", f"{side.shop_id}-SKU", 1)],
         )  # fmt: skip
         side.holds[verb] = str(placed.hold_id)
+    ShippingOption.objects.create(
+        shop=side.trade.shop, names={"en": f"Sent by {side.shop_id}"}, currency="EUR", amount=490, countries=["DE"],
+    )  # fmt: skip
     StripeObject.objects.create(
         livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",
         shop=side.trade.shop, source="staff",

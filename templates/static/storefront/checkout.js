@@ -31,7 +31,7 @@ async function load() {
   show(find("[data-loading]"), false);
   show(find("[data-empty]"), cart.lines.length === 0);
   show(find("[data-filled]"), cart.lines.length > 0);
-  showSums(cart);
+  showWays();
   find("[data-lines]").replaceChildren(
     ...cart.lines.map((line) => {
       const item = fromTemplate("[data-line-template]");
@@ -40,6 +40,43 @@ async function load() {
       return item;
     }),
   );
+}
+
+const chosenWay = () =>
+  (cart.shippingOptions ?? []).find(({ id }) => id === find("[name=shipping]:checked")?.value) ?? null;
+
+// What the shop offers; a choice made before stays made.
+function showWays() {
+  const ways = cart.shippingOptions ?? [];
+  const before = (chosenWay() ?? ways[0])?.id;
+  find("[data-ways]").replaceChildren(
+    ...ways.map(({ id, name, amount }) => {
+      const item = fromTemplate("[data-way-template]");
+      const input = find("input", item);
+      input.value = id;
+      input.checked = id === before;
+      find("[data-way]", item).textContent = text(amount ? "way" : "wayFree", { name, amount: money(amount) });
+      return item;
+    }),
+  );
+  show(find("[data-shipping]"), ways.length > 0);
+  showWay();
+}
+
+const countryNames = new Intl.DisplayNames([locale], { type: "region" });
+
+function showWay() {
+  const way = chosenWay();
+  showSums(cart, way);
+  const details = [];
+  if (way?.countries.length) {
+    details.push(text("goesTo", { countries: way.countries.map((code) => countryNames.of(code)).join(", ") }));
+  }
+  if (way?.deliveryDays) {
+    const { min, max } = way.deliveryDays;
+    details.push(text(min === max ? "day" : "days", { min, max }));
+  }
+  say(find("[data-way-details]"), details.join(" "));
 }
 
 // The prices on this page, by SKU; nothing where two variants of a SKU differ, as the cart remembers what it showed.
@@ -55,6 +92,8 @@ function expectedLines() {
 // Repeats are safe: the same cart and body lead to the same session. Only failures that pass are waited for.
 async function start() {
   const body = { email: form.elements.email.value.trim(), locale, expectedLines: expectedLines() };
+  const way = chosenWay();
+  if (way) body.shippingOptionId = way.id;
   for (let attempt = 0, busy = 0; ; attempt += 1) {
     try {
       return await call("POST", "/api/checkout-session", body, busy ? { [RETRY_HEADER]: String(busy) } : {});
@@ -142,6 +181,7 @@ function explain(failure) {
     form.elements.email.focus();
     return;
   }
+  if (failure.code === "invalid_request" && failure.body.fields?.shippingOptionId) load(); // the shop ships otherwise by now
   const explanation = EXPLANATIONS[failure.code]?.(failure.body) ?? { name: "failed", retry: "again" };
   announce(explanation.name, explanation);
   if (failure.code === "offline") find("[data-problem-text]").textContent = text("offline");
@@ -188,6 +228,7 @@ function release() {
 }
 
 form.addEventListener("submit", submit);
+find("[data-ways]").addEventListener("change", showWay);
 again.addEventListener("click", () => submit());
 // Back from the payment page, the browser may show this one as it was left.
 window.addEventListener("pageshow", (event) => {

@@ -18,8 +18,11 @@ def test_looking_makes_no_cart(shop):
     answer = client.get("/api/cart")
     assert (answer.status_code, answer.json()) == (
         200,
-        {"cartId": None, "currency": "EUR", "lines": [], "subtotalAmount": 0, "depositAmount": 0, "notices": []},
-    )
+        {
+            "cartId": None, "currency": "EUR", "lines": [], "subtotalAmount": 0, "depositAmount": 0, "notices": [],
+            "shippingOptions": [],
+        },
+    )  # fmt: skip
     assert COOKIE_NAME not in answer.cookies
     assert answer["Cache-Control"] == "no-store"
     assert not Cart.objects.exists()
@@ -55,6 +58,7 @@ def test_adding_answers_the_hydrated_cart_and_sets_the_cookie(shop, band):
         "subtotalAmount": 2500,
         "depositAmount": 0,
         "notices": [],
+        "shippingOptions": [],
     }
     assert (answer.status_code, answer.json()) == (200, expected)
     morsel = answer.cookies[COOKIE_NAME]
@@ -185,9 +189,9 @@ def test_queries(shop, stock, count, settings, storage, django_assert_num_querie
     lines = [{"sku": variant.sku, "quantity": 1} for variant in variants]
     send(client, "put", {"lines": lines})
     client.get("/api/cart")
-    with django_assert_num_queries(3):  # cart with lines, catalog, stock
+    with django_assert_num_queries(4):  # cart with lines, catalog, stock, shipping
         client.get("/api/cart")
     # catalog; in rows: savepoint, lock, lines, update, generation, release; in Redis: cart, savepoint, generation,
-    # release; catalog, stock
-    with django_assert_num_queries(9 if storage == "postgres" else 7):
+    # release; catalog, stock, shipping
+    with django_assert_num_queries(10 if storage == "postgres" else 8):
         send(client, "post", lines[0])
