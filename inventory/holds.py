@@ -41,6 +41,7 @@ from tenants.audit import Actor, record_audit
 from tenants.database import as_shop, shop_tx
 from tenants.errors import InvalidRequest, ShopExpired
 from tenants.models import Shop
+from tenants.postgres.direct import ask, text_array
 
 MIN_TTL_SECONDS: Final = 60
 MAX_TTL_SECONDS: Final = 3600
@@ -52,9 +53,10 @@ TIME_WAS_UP: Final = "time was up"
 
 Outcome = Literal["committed", "released", "expired"]
 
-_PLACE: Final = (
-    "SELECT o_answer, o_hold, o_status, o_expires_at, o_available, o_waited_seconds, o_troubles"
-    " FROM inventory_hold_place(%s, %s::uuid, %s, %s, %s::text[], %s::integer[], %s, %s, %s::timestamptz, %s, %s, %s)"
+_PLACED: Final = "o_answer, o_hold, o_status, o_expires_at, o_available, o_waited_seconds, o_troubles"
+_WISHED: Final = (
+    "%s::uuid, %s::text, %s::text, %s::text[], %s::integer[], %s::text, %s::integer, %s::timestamptz, %s::text,"
+    " %s::integer, %s::text"
 )
 _FINISH: Final = "SELECT o_hold, o_shop FROM inventory_holds_finish(%s::uuid[], %s, %s, %s, %s::timestamptz, %s, %s)"
 _OVERDUE: Final = """
@@ -298,16 +300,19 @@ def _placed(
     request_id: str,
     central: Central,
 ) -> PlacedHold:
-    with query_may_fail(central), connection.cursor() as cursor:
-        cursor.execute(
-            _PLACE,
-            [
-                shop_id, hold_id, key, digest_of(wanted), [line.variant_key for line in wanted],
-                [line.quantity for line in wanted], held_for, ttl_seconds, now, request_id[:64],
+    keys = text_array([line.variant_key for line in wanted])
+    quantities = "{" + ",".join([str(line.quantity) for line in wanted]) + "}"
+    with query_may_fail(central):
+        answer, placed, status, expires_at, available, waited, troubles = ask(
+            columns=_PLACED,
+            function="inventory_hold_place",
+            shop_id=shop_id,
+            arguments=_WISHED,
+            values=(
+                str(hold_id), key, digest_of(wanted), keys, quantities, held_for, ttl_seconds, now, request_id[:64],
                 settings.INVENTORY_LOCK_TIMEOUT_MS, central,
-            ],
+            ),
         )  # fmt: skip
-        answer, placed, status, expires_at, available, waited, troubles = cursor.fetchone()
     if waited is not None:
         metrics.LOCK_WAIT.labels(shop_id).observe(waited)
     if answer == "insufficient":

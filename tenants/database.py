@@ -38,7 +38,8 @@ def _settings(role: str, shop_id: str = "") -> str:
 
 
 @lru_cache(maxsize=4096)
-def _shop_settings(shop_id: str) -> str:
+def scope_of_shop(shop_id: str) -> str:
+    """What `current_scope` is inside `as_shop(shop_id)`. Raises ValueError for what is no shop's id."""
     if not re.fullmatch(SHOP_ID_FORM, shop_id):
         raise ValueError(f"{shop_id[:80]!r} is no shop's id.")
     return _settings(WEB_ROLE, shop_id)
@@ -57,7 +58,7 @@ def begin_scope(shop_id: str | None) -> Token[str]:
     """
     if shop_id is None:
         return current_scope.set(SYSTEM)
-    wanted, around = _shop_settings(shop_id), current_scope.get()
+    wanted, around = scope_of_shop(shop_id), current_scope.get()
     if around not in {wanted, NO_SCOPE, SYSTEM}:
         raise RuntimeError(f"Work for another shop is under way: it can't turn to {shop_id}.")
     return current_scope.set(wanted)

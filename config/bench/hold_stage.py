@@ -1,0 +1,106 @@
+"""The shop that holds are measured in: its stock, the proof that nothing was lost or made up, and its removal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection
+
+from tenants.models import Shop, ShopSettings
+
+SHOP_ID: Final = "bench-holds"
+SKUS: Final = 9_999
+"""Divided by three: the lines of a cart come from thirds that don't meet, so that a cart names no variant twice."""
+ON_HAND: Final = 1_000_000_000
+PAST: Final = 20_000
+
+_STOCK: Final = """
+    INSERT INTO inventory_stockrow (owner_id, sku, variant_key, on_hand, held, low_stock_threshold, created_at)
+    SELECT %s, 'bench-' || n, 'bench-' || n, %s, 0, 0, now() FROM generate_series(1, %s) AS n
+"""
+# Holds that have ended, as a shop has them: sessions that meet an empty table plan to read all of it, ever after.
+_PAST: Final = """
+    WITH ended AS (
+        INSERT INTO inventory_hold (id, shop_id, status, held_for, idempotency_key, active_idempotency_key, lines_digest,
+                ttl_seconds, expires_at, created_at, finished_at, finish_reason, finished_by, request_id)
+            SELECT uuidv7(), %(shop)s, 'released', 'direct', 'past-' || n, NULL, repeat('0', 64), 600, now(), now(), now(),
+                '', '', '' FROM generate_series(1, %(past)s) AS n RETURNING id)
+    INSERT INTO inventory_holditem (shop_id, hold_id, stock_row_id, quantity)
+        SELECT %(shop)s, ended.id, (SELECT min(id) FROM inventory_stockrow WHERE owner_id = %(shop)s), 1 FROM ended
+"""
+_COUNTED: Final = """
+    SELECT (SELECT coalesce(sum(on_hand), 0) FROM inventory_stockrow WHERE owner_id = %(shop)s),
+           (SELECT coalesce(sum(held), 0) FROM inventory_stockrow WHERE owner_id = %(shop)s),
+           (SELECT count(*) FROM inventory_hold WHERE shop_id = %(shop)s AND status = 'active'),
+           (SELECT count(*) FROM inventory_holditem i JOIN inventory_hold h ON h.id = i.hold_id
+                WHERE h.shop_id = %(shop)s AND h.status = 'active'),
+           (SELECT coalesce(sum(i.quantity), 0) FROM inventory_holditem i JOIN inventory_hold h ON h.id = i.hold_id
+                WHERE h.shop_id = %(shop)s AND h.status = 'active')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """`on_hand` and `held`: what the stock rows say. `units`: what the active holds' items say."""
+
+    on_hand: int
+    held: int
+    holds: int
+    items: int
+    units: int
+
+
+def counted() -> Counted:
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTED, {"shop": SHOP_ID})
+        return Counted(*map(int, cursor.fetchone()))
+
+
+def prove(before: Counted, *, placed: int, lines: int) -> Counted:
+    """What there is now, after `placed` holds of `lines` units each. Raises RuntimeError when that isn't what's there.
+
+    No unit was sold or made, the rows hold what the items say, and every hold is whole.
+    """
+    now = counted()
+    expected = Counted(
+        on_hand=before.on_hand,
+        held=before.held + placed * lines,
+        holds=before.holds + placed,
+        items=before.items + placed * lines,
+        units=before.units + placed * lines,
+    )
+    if now != expected:
+        raise RuntimeError(f"Stock is not conserved: {now} where {expected} was due.")
+    return now
+
+
+@contextlib.contextmanager
+def stage(*, skus: int = SKUS) -> Iterator[None]:
+    """A shop with `skus` stock rows for the length of the run. What an interrupted run has left goes first."""
+    _remove()
+    shop = Shop.objects.create(id=SHOP_ID, name="Benchmark")
+    ShopSettings.objects.create(shop=shop, currency="EUR", locales=["en"])
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO inventory_stockowner (id, shop_id) VALUES (%s, %s)", [SHOP_ID, SHOP_ID])
+        # Without movements, which nobody may delete: the history of these rows begins and ends with the run.
+        cursor.execute(_STOCK, [SHOP_ID, ON_HAND, skus])
+        cursor.execute(_PAST, {"shop": SHOP_ID, "past": PAST})
+    # What autovacuum would do in a minute, and until then plans would be those of unknown tables. On the driver's own
+    # connection: statements of a scope run as a role that may not do this.
+    connection.connection.execute("VACUUM ANALYZE inventory_stockrow, inventory_hold, inventory_holditem")
+    try:
+        yield
+    finally:
+        _remove()
+
+
+def _remove() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM inventory_holditem WHERE shop_id = %s", [SHOP_ID])
+        cursor.execute("DELETE FROM inventory_hold WHERE shop_id = %s", [SHOP_ID])
+        cursor.execute("DELETE FROM inventory_stockrow WHERE owner_id = %s", [SHOP_ID])
+        cursor.execute("DELETE FROM inventory_stockowner WHERE id = %s", [SHOP_ID])
+    Shop.objects.filter(pk=SHOP_ID).delete()
