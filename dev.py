@@ -291,7 +291,7 @@ def parser() -> argparse.ArgumentParser:
     command("reset", "Empty the data folder.")
     command("manage", "Run manage.py ... in the environment, servers included.")
     command("test", "Run the tests; further arguments are pytest's, --browser adds the browser tests.", ".data/test")
-    command("bench", "Measure a part of the product: bench front_door [--json FILE].", ".data/bench")
+    command("bench", "Measure a part of the product: bench holds|http|reaper|front_door [--json FILE].", ".data/bench")
     command("check", "Run linters, types, import contracts, migration and deployment checks.", ".data/test")
     commands.add_parser("lock", help="Compile the locked requirements.").add_argument("--upgrade", action="store_true")
     return top

@@ -5,3 +5,6 @@ PATH = "/api/cart"
 
 CPU_SECONDS = "X-Cpu-Seconds"
 """As a case: asks the benchmark's server what CPU time it has used. As a header: its answer."""
+
+AS_OWNER = "HOLDFAST_BENCH_AS_OWNER"
+"""As an environment variable: the benchmark's server runs its statements with the rights of the tables' owner."""

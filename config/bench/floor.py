@@ -61,8 +61,8 @@ def _script(*, lines: int, hot: bool, skus: int) -> str:
     drawn = "".join(f"\\set n{first} random({first + 1}, {first + (1 if hot else third)})\n" for first in at)
     keys = ", ".join(f"'bench-' || :n{first}" for first in at)
     ones = ", ".join("1" for _ in at)
-    return (
-        f"{drawn}SELECT o_answer, o_hold, o_status, o_expires_at, o_available, o_waited_seconds, o_troubles"
+    return (  # everything in it is this module's own
+        f"{drawn}SELECT o_answer, o_hold, o_status, o_expires_at, o_available, o_waited_seconds, o_troubles"  # noqa: S608
         f" FROM inventory_hold_place('{SHOP_ID}', uuidv7(), gen_random_uuid()::text, repeat('0', 64),"
         f" ARRAY[{keys}]::text[], ARRAY[{ones}], 'direct', 3600, now(), '', 5000, 'lenient');\n"
     )

@@ -8,20 +8,16 @@ made and removed.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 from config.bench import CPU_SECONDS, PATH
 from config.bench.report import Row, percentile
+from config.bench.serving import connected, serving
 from tenants.models import Host, Shop, ShopSettings
 
 SHOP_ID, HOSTNAME = "bench-front-door", "bench-front-door.localhost"
@@ -29,7 +25,6 @@ CASES = ("floor", "front_door", "empty_view")
 CALLERS = (1, 4)
 ROUNDS = 40
 TURN_SECONDS = 0.1
-STARTING_SECONDS = 20.0
 
 
 @dataclass(slots=True)
@@ -48,7 +43,7 @@ def run(*, rounds: int = ROUNDS) -> list[Row]:
 
     Raises RuntimeError when the server doesn't start or answers something else than 200.
     """
-    with _shop(), _server() as port:
+    with _shop(), serving("config.bench.server:application") as port:
         rows = []
         for callers in CALLERS:
             measured = {case: Measured() for case in CASES}
@@ -108,7 +103,7 @@ def _ask(port: int, case: str) -> list[float]:
     """One persistent connection. A plain socket costs a tenth of http.client, and the machine's cores are shared."""
     request = _request(case)
     times = []
-    with _connected(port) as connection:
+    with connected(port) as connection:
         over = time.perf_counter() + TURN_SECONDS
         while (asked := time.perf_counter()) < over:
             _answer(connection, request)
@@ -118,19 +113,13 @@ def _ask(port: int, case: str) -> list[float]:
 
 def _cpu_seconds(port: int) -> float:
     """What the server's process has spent so far."""
-    with _connected(port) as connection:
+    with connected(port) as connection:
         head = _answer(connection, _request(CPU_SECONDS)).decode()
     return float(head.partition(f"{CPU_SECONDS}: ")[2].partition("\r\n")[0])
 
 
 def _request(case: str) -> bytes:
     return f"GET {PATH} HTTP/1.1\r\nHost: {HOSTNAME}\r\nX-Bench: {case}\r\nAccept: */*\r\n\r\n".encode()
-
-
-def _connected(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
 
 
 def _answer(connection: socket.socket, request: bytes) -> bytes:
@@ -155,40 +144,3 @@ def _shop() -> Iterator[None]:
     finally:
         Host.objects.filter(hostname=HOSTNAME).delete()
         shop.delete()
-
-
-@contextlib.contextmanager
-def _server() -> Iterator[int]:
-    """gunicorn with the product's settings and one process; yields its port. It ends with the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {**os.environ, "PORT": str(port), "WEB_HOST": "127.0.0.1", "WEB_CONCURRENCY": "1"}
-    # Counted as everybody's are, but never refused: one client asks more than any customer.
-    env["FRONT_DOOR_RATE_LIMIT_REQUESTS_PER_MINUTE"] = "10000000"
-    command = [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", "config.bench.server:application"]
-    root = Path(__file__).resolve().parent.parent.parent
-    # The request lines go to a file, as a supervisor's would: writing them is part of what is measured.
-    with tempfile.TemporaryFile() as lines:
-        server = subprocess.Popen(command, cwd=root, env=env, stdout=lines, stderr=lines)  # noqa: S603
-        try:
-            _wait_for(port, server)
-            yield port
-        finally:
-            server.terminate()
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    over = time.monotonic() + STARTING_SECONDS
-    while time.monotonic() < over:
-        if server.poll() is not None:
-            raise RuntimeError(f"The server ended with {server.returncode}.")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    raise RuntimeError("The server didn't start.")

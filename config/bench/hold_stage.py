@@ -9,7 +9,7 @@ from typing import Final
 
 from django.db import connection
 
-from tenants.models import Shop, ShopSettings
+from tenants.models import Host, Shop, ShopSettings
 
 SHOP_ID: Final = "bench-holds"
 SKUS: Final = 9_999
@@ -24,10 +24,10 @@ _STOCK: Final = """
 # Holds that have ended, as a shop has them: sessions that meet an empty table plan to read all of it, ever after.
 _PAST: Final = """
     WITH ended AS (
-        INSERT INTO inventory_hold (id, shop_id, status, held_for, idempotency_key, active_idempotency_key, lines_digest,
-                ttl_seconds, expires_at, created_at, finished_at, finish_reason, finished_by, request_id)
-            SELECT uuidv7(), %(shop)s, 'released', 'direct', 'past-' || n, NULL, repeat('0', 64), 600, now(), now(), now(),
-                '', '', '' FROM generate_series(1, %(past)s) AS n RETURNING id)
+        INSERT INTO inventory_hold (id, shop_id, status, held_for, idempotency_key, active_idempotency_key,
+                lines_digest, ttl_seconds, expires_at, created_at, finished_at, finish_reason, finished_by, request_id)
+            SELECT uuidv7(), %(shop)s, 'released', 'direct', 'past-' || n, NULL, repeat('0', 64), 600, now(), now(),
+                now(), '', '', '' FROM generate_series(1, %(past)s) AS n RETURNING id)
     INSERT INTO inventory_holditem (shop_id, hold_id, stock_row_id, quantity)
         SELECT %(shop)s, ended.id, (SELECT min(id) FROM inventory_stockrow WHERE owner_id = %(shop)s), 1 FROM ended
 """
@@ -103,4 +103,5 @@ def _remove() -> None:
         cursor.execute("DELETE FROM inventory_hold WHERE shop_id = %s", [SHOP_ID])
         cursor.execute("DELETE FROM inventory_stockrow WHERE owner_id = %s", [SHOP_ID])
         cursor.execute("DELETE FROM inventory_stockowner WHERE id = %s", [SHOP_ID])
+    Host.objects.filter(shop_id=SHOP_ID).delete()
     Shop.objects.filter(pk=SHOP_ID).delete()

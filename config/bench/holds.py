@@ -13,7 +13,7 @@ from statistics import median
 from config.bench import floor
 from config.bench.hold_callers import Callers, Took, Turn, started
 from config.bench.hold_stage import SKUS, counted, prove, stage
-from config.bench.hold_ways import UNGUARDED, WAYS
+from config.bench.hold_ways import WAYS
 from config.bench.report import Row, percentile
 
 FLOOR = "pgbench"
@@ -53,9 +53,7 @@ def _case(callers: Callers, how_many: int, *, lines: int, hot: bool, size: Size)
     for number in range(size.rounds + 1):
         for case, taken in turns.items():
             if case == FLOOR:
-                took = floor.place(
-                    lines=lines, hot=hot, skus=size.skus, callers=how_many, seconds=size.floor_seconds
-                )
+                took = floor.place(lines=lines, hot=hot, skus=size.skus, callers=how_many, seconds=size.floor_seconds)
             else:
                 took = callers.take(Turn(case, lines, hot, size.skus, size.turn_seconds))
             placed += took.placed

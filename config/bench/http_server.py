@@ -1,6 +1,6 @@
 """What `bench http` serves: the whole product, and beside it an empty view without any middleware, chosen by a header.
 
-With HOLDFAST_BENCH_AS_OWNER its statements run with the rights of the tables' owner, whom no policy binds.
+With AS_OWNER in its environment its statements run with the rights of the tables' owner, whom no policy binds.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
-from django.db.backends.signals import connection_created
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 
-AS_OWNER = "HOLDFAST_BENCH_AS_OWNER"
+from config.bench import AS_OWNER
 
 
 def empty(request: HttpRequest) -> HttpResponse:
@@ -34,25 +34,22 @@ class EmptyUrls:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.urlconf = __name__  # type: ignore[assignment]
+        request.urlconf = __name__
         return self._get_response(request)
-
-
-def _drop_scopes(connection: Any, **kwargs: Any) -> None:
-    connection.execute_wrappers.clear()
 
 
 def _application() -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
     django.setup()
     # As in production: development looks for a static file on disk at every request.
     settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = False
-    if os.environ.get(AS_OWNER):
-        connection_created.connect(_drop_scopes, weak=False)
+    as_owner = bool(os.environ.get(AS_OWNER))
     product = WSGIHandler()
     settings.MIDDLEWARE = [f"{__name__}.EmptyUrls"]
     nothing = WSGIHandler()
 
     def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if as_owner:
+            connection.execute_wrappers.clear()  # each thread has its own, and what carries the scope is in there
         chosen = nothing if environ.get("HTTP_X_BENCH") == "empty_view" else product
         return chosen(environ, start_response)
 

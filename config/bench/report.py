@@ -72,13 +72,13 @@ def write_json(path: Path, name: str, rows: Sequence[Row]) -> None:
 def table(rows: Sequence[Row]) -> str:
     """The rows as text, one line each."""
     lines = [
-        f"{'case':<16}{'lines':>6}{'hot':>5}{'callers':>8}{'per second':>12}{'of floor':>10}{'of classic':>11}"
+        f"{'case':<22}{'lines':>6}{'hot':>5}{'callers':>8}{'per second':>12}{'of floor':>10}{'of classic':>11}"
         f"{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}"
         f"{'cpu ms':>9}{'of floor':>10}"
     ]
     for row in rows:
         lines.append(
-            f"{row.case:<16}{row.lines or '':>6}{'hot' if row.hot else '':>5}{row.callers:>8}{row.per_second:>12.0f}"
+            f"{row.case:<22}{row.lines or '':>6}{'hot' if row.hot else '':>5}{row.callers:>8}{row.per_second:>12.0f}"
             f"{_shown(row.ratio_to_floor):>10}{_shown(row.ratio_to_classic):>11}"
             f"{row.p50_ms:>9.2f}{row.p95_ms:>9.2f}{row.p99_ms:>9.2f}"
             f"{_shown(row.cpu_ms, 3):>9}{_shown(row.cpu_ratio_to_floor):>10}"

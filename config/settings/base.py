@@ -94,6 +94,9 @@ DATABASES = {
 }
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["connect_timeout"] = 3
+# Only what goes straight to the driver is ever prepared (tenants/postgres/direct.py): Django's own cursors can't be.
+if flag("DATABASE_PREPARES_STATEMENTS", True):
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # One URL names the server; what lives in which database number is decided here and nowhere else.

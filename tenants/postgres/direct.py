@@ -1,4 +1,4 @@
-"""Asking one function of the database without the detour that Django's cursors take, for the few calls that must be fast.
+"""Asking one function of the database without the detour of Django's cursors, for the few calls that must be fast.
 
 Django's cursor writes the values into the statement's text and wraps each step; the driver's own sends them beside it,
 which takes half the time, and the server keeps the statement's plan where the connection may prepare statements.
@@ -14,10 +14,10 @@ from django.db import connection
 from psycopg import Cursor
 
 from tenants.database import SHOP_SETTING, WEB_ROLE, current_scope, scope_of_shop
-from tenants.postgres.base import IDLE
+from tenants.postgres.base import IDLE, carry_scope
 
-# One statement can't be preceded by another here, so the scope is its first row source: the function that takes its shop
-# from there can't be called before the settings are made.
+# No other statement can travel in front of it, so the scope is its first source of rows: a function that takes its shop
+# from there isn't called before the settings are made.
 _SCOPE: Final = (
     f"(SELECT set_config('role', '{WEB_ROLE}', true), set_config('{SHOP_SETTING}', %s, true)) AS scope (role, shop)"
 )
@@ -44,15 +44,15 @@ def ask(*, columns: str, function: str, shop_id: str, arguments: str, values: Se
 @lru_cache(maxsize=64)
 def _statements(columns: str, function: str, arguments: str) -> tuple[str, str]:
     """The same call in the scope that it names itself, and in the one that the connection's cursors carry."""
-    return (
-        f"SELECT {columns} FROM {_SCOPE}, LATERAL {function}(scope.shop, {arguments})",
-        f"SELECT {columns} FROM {function}(%s, {arguments})",
+    return (  # names from our own code; values are parameters
+        f"SELECT {columns} FROM {_SCOPE}, LATERAL {function}(scope.shop, {arguments})",  # noqa: S608
+        f"SELECT {columns} FROM {function}(%s, {arguments})",  # noqa: S608
     )
 
 
 def _may_go_straight(shop_id: str) -> bool:
     """Whether the statement would run alone, for its own shop, and nobody listens to what Django's cursors do."""
-    if connection.in_atomic_block or connection.queries_logged or len(connection.execute_wrappers) > 1:
+    if connection.in_atomic_block or connection.queries_logged or connection.execute_wrappers != [carry_scope]:
         return False
     if current_scope.get() != scope_of_shop(shop_id):
         return False

@@ -11,9 +11,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
-from config.bench import front_door
-from config.bench.report import percentile, table, write_json
+from config.bench import front_door, holds, http, reaper
+from config.bench.hold_callers import Callers
+from config.bench.hold_stage import counted as counted_now
+from config.bench.hold_stage import prove, stage
+from config.bench.report import Row, percentile, table, write_json
 from config.env import env
+from inventory.models import Hold, InventoryRun, StockRow
 from tenants.models import Host, Shop
 
 MEMBERS = {
@@ -21,11 +25,25 @@ MEMBERS = {
 }  # fmt: skip
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_front_door_beside_an_empty_view(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    # The server is another process: it must meet the test database.
+@pytest.fixture
+def shared_database(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers and callers are other processes: they must meet the test database."""
     url = urlsplit(env.str("DATABASE_URL"))
     monkeypatch.setenv("DATABASE_URL", url._replace(path="/" + str(connection.settings_dict["NAME"])).geturl())
+
+
+def nothing_is_left() -> bool:
+    models = (Shop, Host, Hold, StockRow, InventoryRun)
+    return not any(model._default_manager.exists() for model in models)
+
+
+def says_what_the_contract_says(rows: list[Row], folder: Path) -> bool:
+    write_json(folder / "bench.json", "name", rows)
+    report = json.loads((folder / "bench.json").read_text())
+    return set(report) == {"name", "machine", "rows"} and all(set(row) == MEMBERS for row in report["rows"])
+
+
+def test_the_front_door_beside_an_empty_view(shared_database: None, tmp_path: Path):
     rows = front_door.run(rounds=1)
     cases = [(row.case, row.callers) for row in rows]
     assert cases == [(case, callers) for callers in (1, 4) for case in ("floor", "front_door", "empty_view")]
@@ -33,13 +51,57 @@ def test_the_front_door_beside_an_empty_view(monkeypatch: pytest.MonkeyPatch, tm
         assert 0 < row.p50_ms <= row.p95_ms <= row.p99_ms
         assert row.per_second > 0
     assert {row.ratio_to_floor for row in rows if row.case == "floor"} == {1.0}
-    write_json(tmp_path / "bench.json", "front_door", rows)
-    report = json.loads((tmp_path / "bench.json").read_text())
-    assert set(report) == {"name", "machine", "rows"}
-    assert [set(row) for row in report["rows"]] == [MEMBERS] * 6
+    assert says_what_the_contract_says(rows, tmp_path)
     assert len(table(rows).splitlines()) == 7
-    assert not Shop.objects.exists()
-    assert not Host.objects.exists()
+    assert nothing_is_left()
+
+
+def test_holds_beside_pgbench_and_the_classic_way(shared_database: None, tmp_path: Path):
+    size = holds.Size(rounds=1, turn_seconds=0.05, floor_seconds=1, skus=30, callers=((1, 2),))
+    rows = holds.run(size)
+    cases = ("pgbench", "verb", "verb_as_owner", "classic")
+    expected = [(case, lines, hot, 2) for hot in (False, True) for lines in (1, 3) for case in cases]
+    assert [(row.case, row.lines, row.hot, row.callers) for row in rows] == expected
+    assert {row.ratio_to_floor for row in rows if row.case == "pgbench"} == {1.0}
+    assert {row.ratio_to_classic for row in rows if row.case == "classic"} == {1.0}
+    assert says_what_the_contract_says(rows, tmp_path)
+    assert nothing_is_left()
+
+
+def test_what_a_caller_does_not_account_for_is_found(transactional_db: None):
+    with stage(skus=3):
+        before = counted_now()
+        StockRow.objects.filter(owner_id="bench-holds", variant_key="bench-1").update(held=1)
+        with pytest.raises(RuntimeError, match="not conserved"):
+            prove(before, placed=0, lines=1)
+
+
+def test_callers_that_fail_say_so(shared_database: None):
+    # Without a stage there is no shop to hold for.
+    with (
+        holds.started(1, 1) as callers,
+        pytest.raises(RuntimeError, match="callers failed"),
+    ):
+        assert isinstance(callers, Callers)
+        callers.take(holds.Turn("verb", 1, hot=False, skus=3, seconds=0.05))
+
+
+def test_the_reaper_beside_the_classic_way(shared_database: None, tmp_path: Path):
+    size = reaper.Size(holds=150, classic_holds=5, alone_seconds=0.1, turn_seconds=0.05, skus=30, callers=(1, 2))
+    rows = reaper.run(size)
+    reapers = ["reaper", "reaper_full_speed", "reaper_busy"]
+    assert [row.case for row in rows] == ["classic", *reapers, "verb_alone", "verb_meanwhile"]
+    assert says_what_the_contract_says(rows, tmp_path)
+    assert nothing_is_left()
+
+
+def test_endpoints_beside_an_empty_view(shared_database: None, tmp_path: Path):
+    rows = http.run(http.Size(rounds=1, turn_seconds=0.05, skus=30))
+    names = [endpoint.case for endpoint in http.ENDPOINTS]
+    expected = [case for _ in http.CALLERS for name in names for case in ("empty_view", name, f"{name}_as_owner")]
+    assert [row.case for row in rows] == expected
+    assert says_what_the_contract_says(rows, tmp_path)
+    assert nothing_is_left()
 
 
 def test_production_is_no_place_for_it(settings: Settings):

@@ -10,11 +10,16 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from config.bench import front_door, holds, reaper
+from config.bench import front_door, holds, http, reaper
 from config.bench.report import Row, table, write_json
 from tenants.database import as_system
 
-BENCHES: dict[str, Callable[[], list[Row]]] = {"front_door": front_door.run, "holds": holds.run, "reaper": reaper.run}
+BENCHES: dict[str, Callable[[], list[Row]]] = {
+    "front_door": front_door.run,
+    "holds": holds.run,
+    "http": http.run,
+    "reaper": reaper.run,
+}
 
 
 class Command(BaseCommand):

@@ -1,0 +1,163 @@
+"""Endpoints through the product's whole stack, beside an empty view on the same server.
+
+Each case takes turns with the empty view, and with the same endpoint on a second server whose statements run as the
+tables' owner, whom no policy binds: what row-level security costs a request is the difference of those two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from config.bench import AS_OWNER
+from config.bench.hold_callers import Took
+from config.bench.hold_stage import SHOP_ID, stage
+from config.bench.report import Row, percentile
+from config.bench.serving import connected, serving
+from tenants.models import Host
+
+HOSTNAME: Final = "bench-holds.localhost"
+EMPTY: Final = "empty_view"
+AS_OWNER_CASE: Final = "_as_owner"
+CALLERS: Final = (1, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A request that is repeated as it is. An endpoint more is a row more in ENDPOINTS."""
+
+    case: str
+    method: str
+    path: str
+
+    def request(self, *, empty: bool) -> bytes:
+        chosen = f"X-Bench: {EMPTY}\r\n" if empty else ""
+        return f"{self.method} {self.path} HTTP/1.1\r\nHost: {HOSTNAME}\r\n{chosen}Accept: */*\r\n\r\n".encode()
+
+
+ENDPOINTS: Final = (
+    Endpoint("availability", "GET", "/api/inventory/availability?sku=bench-1&sku=bench-2&sku=bench-3"),
+    Endpoint("cart", "GET", "/api/cart"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: about a minute as it is."""
+
+    rounds: int = 12
+    turn_seconds: float = 0.2
+    skus: int = 999
+
+
+def run(size: Size | None = None) -> list[Row]:
+    """Raises RuntimeError when a server doesn't start or answers something else than a success."""
+    size = size or Size()
+    with (
+        stage(skus=size.skus),
+        _host(),
+        serving("config.bench.http_server:application") as product,
+        serving("config.bench.http_server:application", **{AS_OWNER: "1"}) as as_owner,
+    ):
+        return [
+            row
+            for callers in CALLERS
+            for endpoint in ENDPOINTS
+            for row in _case(endpoint, callers, product=product, as_owner=as_owner, size=size)
+        ]
+
+
+def _case(endpoint: Endpoint, callers: int, *, product: int, as_owner: int, size: Size) -> list[Row]:
+    asked = {
+        EMPTY: (product, endpoint.request(empty=True)),
+        endpoint.case: (product, endpoint.request(empty=False)),
+        endpoint.case + AS_OWNER_CASE: (as_owner, endpoint.request(empty=False)),
+    }
+    turns: dict[str, list[Took]] = {case: [] for case in asked}
+    for number in range(size.rounds + 1):
+        for case, (port, request) in asked.items():
+            took = _turn(port, request, callers, size.turn_seconds)
+            if number:  # the first round warms
+                turns[case].append(took)
+    rates = {case: [took.placed / took.seconds for took in taken] for case, taken in turns.items()}
+    rows = []
+    for case, taken in turns.items():
+        times = sorted(second for took in taken for second in took.times)
+        rows.append(
+            Row(
+                case=case,
+                callers=callers,
+                per_second=median(rates[case]),
+                # Of turns side by side: a slow moment slows both.
+                ratio_to_floor=median(mine / floor for mine, floor in zip(rates[case], rates[EMPTY], strict=True)),
+                p50_ms=percentile(times, 0.50) * 1000,
+                p95_ms=percentile(times, 0.95) * 1000,
+                p99_ms=percentile(times, 0.99) * 1000,
+            )
+        )
+    return rows
+
+
+def _turn(port: int, request: bytes, callers: int, seconds: float) -> Took:
+    """`callers` that ask without a pause, each on a connection that it keeps."""
+    times: list[float] = []
+    failures: list[BaseException] = []
+
+    def caller() -> None:
+        try:
+            with connected(port) as connection:
+                over = time.perf_counter() + seconds
+                while (asked := time.perf_counter()) < over:
+                    _answer(connection, request)
+                    times.append(time.perf_counter() - asked)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=caller) for _ in range(callers)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise RuntimeError(f"The server failed under {request!r}.") from failures[0]
+    return Took(placed=len(times), seconds=time.perf_counter() - began, times=times)
+
+
+def _answer(connection: socket.socket, request: bytes) -> None:
+    """Reads one whole answer. Raises RuntimeError when it is no success, or of no known length."""
+    connection.sendall(request)
+    answer = connection.recv(65536)
+    while b"\r\n\r\n" not in answer:
+        answer += _more(connection)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 2"):
+        raise RuntimeError(f"{head.partition(bytes([13]))[0].decode()}: {body[:300].decode(errors='replace')}")
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line[:15].lower() == b"content-length:"), None)
+    if length is None:
+        raise RuntimeError("An answer without a length.")
+    while len(body) < length:
+        body += _more(connection)
+
+
+def _more(connection: socket.socket) -> bytes:
+    more = connection.recv(65536)
+    if not more:
+        raise RuntimeError("The server closed the connection.")
+    return more
+
+
+@contextlib.contextmanager
+def _host() -> Iterator[None]:
+    """A name for the measured shop."""
+    Host.objects.create(shop_id=SHOP_ID, hostname=HOSTNAME, role=Host.Role.CANONICAL)
+    try:
+        yield
+    finally:
+        Host.objects.filter(shop_id=SHOP_ID).delete()
