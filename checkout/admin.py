@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from checkout import cart_admin as cart_admin  # registers the cart's page
 from checkout.closing import close_checkout
 from checkout.errors import SessionUnknown, WrongState
 from checkout.models import CheckoutAttempt

@@ -1,5 +1,6 @@
 """The back office's pages of catalog, shipping, carts and journal. The order's page is registered where its story
-ends, in webhooks/admin.py; everything that commerce knows of it is in `orders`.
+ends, in webhooks/admin.py; everything that commerce knows of it is in `orders`. The cart's page
+is registered in checkout/cart_admin.py.
 """
 
 from commerce.admin import carts, catalog, journal, shipping, stripe_accounts, webhook_secrets

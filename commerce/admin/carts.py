@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest
 
-from commerce.admin.display import shop_amount, shop_moment
+from commerce.admin.display import panel, shop_amount, shop_moment, table
 from commerce.admin.lists import NOTHING, KeySearch, as_uuid
+from commerce.cart.carts import cart_snapshot
+from commerce.cart.errors import CartsUnavailable
 from commerce.models import Cart, CartLine
 from tenants.backoffice import (
     RangeDateTimeFilter,
     ReadOnlyAdmin,
-    ReadOnlyInline,
     RelatedDropdownFilter,
     link_to,
     time_left,
@@ -20,39 +23,16 @@ from tenants.backoffice import (
 from tenants.display import EMPTY
 
 
-class CartLineInline(ReadOnlyInline[CartLine, Cart]):
-    model = CartLine
-    fields = ("variant_key", "quantity", "chosen", "period", "shown")
-    readonly_fields = fields
-    hide_title = True
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[CartLine]:
-        return super().get_queryset(request).select_related("cart__shop__settings")
-
-    @admin.display(description="Options")
-    def chosen(self, line: CartLine) -> str:
-        return ", ".join(f"{name}: {value}" for name, value in line.options.items()) or EMPTY
-
-    @admin.display(description="Period")
-    def period(self, line: CartLine) -> str:
-        return f"{line.rental_start} to {line.rental_end}" if line.rental_start else EMPTY
-
-    @admin.display(description="Price last shown")
-    def shown(self, line: CartLine) -> str:
-        return shop_amount(line.cart.shop, line.shown_amount, line.shown_currency)
-
-
-@admin.register(Cart)
 class CartAdmin(KeySearch[Cart], ReadOnlyAdmin[Cart]):
+    """Registered in checkout/cart_admin.py, which adds what was made of a cart."""
+
     shop_path = "shop"
-    list_display = ("id", "shop_name", "line_count", "unit_count", "changed", "made")
+    list_display = ("id", "shop_name", "line_count", "unit_count", "kept", "changed", "made")
     list_filter = (("shop", RelatedDropdownFilter), ("updated_at", RangeDateTimeFilter))
     search_fields = ("id",)
     search_help_text = "Cart id"
     ordering = ("-updated_at",)
     sortable_by = ("changed", "made")
-    fields = ("id", "shop_name", "generation", "changed_at", "made_at")
-    inlines = (CartLineInline,)
     empty_text = "No cart yet. A customer's first article makes one."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cart]:
@@ -67,6 +47,15 @@ class CartAdmin(KeySearch[Cart], ReadOnlyAdmin[Cart]):
             )
         )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Cart | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        cart = obj
+        return [
+            (None, {"fields": ("id", "shop_name", "generation", "kept", "changed_at", "made_at")}),
+            panel("Lines", lambda: lines_table(cart)),
+        ]
+
     def key(self, term: str) -> Q:
         known = as_uuid(term)
         return Q(pk=known) if known is not None else NOTHING
@@ -76,12 +65,17 @@ class CartAdmin(KeySearch[Cart], ReadOnlyAdmin[Cart]):
         return link_to(cart.shop)
 
     @admin.display(description="Lines")
-    def line_count(self, cart: Cart) -> int:
-        return getattr(cart, "line_total", None) or 0
+    def line_count(self, cart: Cart) -> int | str:
+        return EMPTY if cart.lines_version else getattr(cart, "line_total", None) or 0
 
     @admin.display(description="Units")
-    def unit_count(self, cart: Cart) -> int:
-        return getattr(cart, "unit_total", None) or 0
+    def unit_count(self, cart: Cart) -> int | str:
+        return EMPTY if cart.lines_version else getattr(cart, "unit_total", None) or 0
+
+    @admin.display(description="Lines are in")
+    def kept(self, cart: Cart) -> str:
+        """A list asks Redis for nothing: the cart's own page shows what is there."""
+        return "Redis" if cart.lines_version else "PostgreSQL"
 
     @admin.display(description="Last changed", ordering="updated_at")
     def changed(self, cart: Cart) -> str:
@@ -98,3 +92,28 @@ class CartAdmin(KeySearch[Cart], ReadOnlyAdmin[Cart]):
     @admin.display(description="Made")
     def made_at(self, cart: Cart) -> str:
         return shop_moment(cart.shop, cart.created_at)
+
+
+def lines_table(cart: Cart) -> str:
+    """What is in the cart, wherever it is kept, with the prices that the customer saw last."""
+    try:
+        found = cart_snapshot(shop_id=cart.shop_id, cart_id=cart.pk)
+    except CartsUnavailable:
+        return "Redis, which has the lines of this cart, can't be reached."
+    if found.lost:
+        return "Redis has lost the lines of this cart. The customer is told at the next look."
+    return table(
+        ("Variant", "Quantity", "Options", "Period", "Price last shown"),
+        [
+            (
+                line.variant_key,
+                line.quantity,
+                ", ".join(f"{name}: {value}" for name, value in line.options.items()) or EMPTY,
+                f"{line.rental_start} to {line.rental_end}" if line.rental_start else EMPTY,
+                shop_amount(cart.shop, line.shown_amount, line.shown_currency),
+            )
+            for line in found.lines
+        ],
+        right=(1, 4),
+        empty="Empty.",
+    )

@@ -47,6 +47,7 @@ ALLOWED = {
     "webhooks/inbox.py": "Claims events by their key; the handler acts for the event's shop alone.",
     "webhooks/metrics.py": "Figures of the platform, labelled by shop.",
     "checkout/abandoned_carts.py:_shops": "Finds whose carts are abandoned; each shop's are removed within its own.",
+    "checkout/cart_admin.py:key": "A condition on a list that is narrowed already.",
     "checkout/resolver.py": "Finds unfinished attempts of every shop, and resolves each within its own.",
     "checkout/release_guard.py:reap_overdue": "Finds overdue holds of every shop for the reaper.",
 }
