@@ -10,6 +10,7 @@ from commerce.cart.cookie import COOKIE_NAME
 from commerce.models import Cart
 from tests.commerce.cart.requests import BAND, send
 from tests.commerce.conftest import visitor
+from tests.fixtures.trade import in_threads
 
 pytestmark = pytest.mark.usefixtures("storage")
 
@@ -98,3 +99,59 @@ def test_bad_changes(shop, band, method, body):
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), answer.json()
     assert answer.json()["fields"]
     assert client.get("/api/cart").json() == before
+
+
+@pytest.mark.parametrize("method", ["post", "patch", "put", "delete"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{", b"nonsense", b"\xff\xfe", b"null", b"7", b'"BAND"', b'{"quantity":NaN}', b'{"quantity":Infinity}',
+        b'{"lineId":"a","lineId":"b"}', b'{"lines":[],"lines":[]}', b'{"quantity":1e999}', b"[" * 5000,
+        b'{"lineId":"\\ud800"}',
+    ],
+)  # fmt: skip
+def test_no_verb_takes_what_is_no_strict_json(shop, band, method, raw):
+    client = visitor(shop)
+    before = send(client, "post", BAND).json()
+    answer = getattr(client, method)("/api/cart", raw, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert client.get("/api/cart").json() == before
+
+
+@pytest.mark.parametrize("method", ["post", "patch", "put", "delete"])
+def test_other_media_and_oversize_are_refused_by_name(shop, band, method):
+    client = visitor(shop)
+    before = send(client, "post", BAND).json()
+    form = getattr(client, method)("/api/cart", b"sku=BAND", content_type="application/x-www-form-urlencoded")
+    assert (form.status_code, form.json()["code"]) == (415, "unsupported_media_type")
+    huge = getattr(client, method)("/api/cart", b" " * (256 * 1024 + 1), content_type="application/json")
+    assert (huge.status_code, huge.json()["code"]) == (413, "too_large")
+    assert client.get("/api/cart").json() == before
+
+
+def test_the_hundred_and_first_line_is_refused_and_a_hundred_stay(shop, band):
+    client = visitor(shop)
+    lines = [{**BAND, "quantity": 1, "options": {"n": str(number)}} for number in range(100)]
+    assert send(client, "put", {"lines": lines}).status_code == 200
+    answer = send(client, "post", BAND)
+    assert (answer.status_code, answer.json()["fields"]) == (400, {"lines": ["At most 100."]})
+    assert len(client.get("/api/cart").json()["lines"]) == 100
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_tabs_lose_nothing_and_end_in_one_cart(shop, band):
+    """Adding, setting and removing at once: what was added is there, what was removed is gone."""
+    client = visitor(shop)
+    going = send(client, "post", {**BAND, "options": {"engraving": "Mia"}}).json()["lines"][0]["lineId"]
+
+    def tab(method, body):
+        other = visitor(shop)
+        other.cookies = client.cookies.copy()
+        return lambda: send(other, method, body).status_code
+
+    adding = [tab("post", {**BAND, "quantity": 1}) for _ in range(5)]
+    answers = in_threads([*adding, tab("delete", {"lineId": going}), tab("patch", {"lineId": going, "quantity": 9})])
+    assert answers[:6] == [200] * 6
+    assert answers[6] in {200, 404}
+    assert [(line["quantity"], line["options"]) for line in client.get("/api/cart").json()["lines"]] == [(5, {})]
+    assert Cart.objects.count() == 1
