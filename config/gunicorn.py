@@ -33,6 +33,9 @@ keepalive = 5
 control_socket_disable = True
 # The heartbeat must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+# No proxy of ours moves the application below a path. By default a client that comes through a proxy on this machine
+# could: `SCRIPT_NAME: /x` made the path `/x/admin/`, which the proxy saw and let through, `/admin/` here.
+forwarder_headers = ""
 # The application writes one line per request, with shop and request id.
 accesslog = None
 

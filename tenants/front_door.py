@@ -281,13 +281,29 @@ def _use_host(request: HttpRequest, host: tuple[str, int | None]) -> None:
 
 
 def _find_host(request: HttpRequest) -> tuple[HostEntry, int | None]:
-    """The entry of the request's host. Raises UnknownHost, also for what can't be a host name."""
+    """The entry of the request's host. Raises UnknownHost, also for what can't be a host name, and ShopConflict."""
     host = _named_host(request)
     _use_host(request, host or (NOWHERE, None))
+    _refuse_other_target(request, host)
     entry = host_map.find(host[0]) if host else None
     if host is None or entry is None or not (entry.served or request.path_info == VERIFICATION_PATH):
         raise UnknownHost("This host name is not served here.")
     return entry, host[1]
+
+
+def _refuse_other_target(request: HttpRequest, host: tuple[str, int | None] | None) -> None:
+    """Raises ShopConflict where the request line is a whole address that names another host than the Host header.
+
+    RFC 9112, 3.2.2: the request line would count. A proxy that went by it and we by the header were two opinions of
+    whose request this is; gunicorn passes the line on as RAW_URI.
+    """
+    target = request.META.get("RAW_URI", "/")
+    if target.startswith(("/", "*")):
+        return
+    authority = target.partition("://")[2].partition("/")[0].partition("?")[0]
+    named = normalise_host(authority)
+    if named is None or host is None or named[0] != host[0]:
+        raise ShopConflict("The request line names another host than the header.")
 
 
 def _refuse_nul(request: HttpRequest) -> None:

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
-from django.test import Client
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from prometheus_client import REGISTRY
+from pytest_django import Settings
 
+from tenants.database import NO_SCOPE, current_scope
+from tenants.errors import HoldfastError
+from tenants.front_door import FrontDoor
 from tenants.models import Host, Shop
 from tests.factories.tenants import HostFactory
 from tests.fixtures.lines import Lines
@@ -28,6 +33,10 @@ def get(client: Client, path: str, host: str = "acme.localhost", **headers: str)
 def post(client: Client, path: str, body: bytes = b"{}", host: str = "acme.localhost", **headers: str) -> Any:
     sent = {"Host": host, **{k.replace("_", "-"): v for k, v in headers.items()}}
     return client.generic("POST", path, body, content_type="application/json", headers=sent)
+
+
+def scope_of_an_answer(request: HttpRequest, error: HoldfastError) -> HttpResponse:
+    return HttpResponse(current_scope.get(), status=404)
 
 
 class TestShopOfTheHost:
@@ -74,6 +83,35 @@ class TestShopOfTheHost:
         assert answer["Content-Type"] == "application/problem+json"
         page = get(client, "/", host=host, Accept="text/html")
         assert (page.status_code, page["Content-Type"].split(";")[0]) == (404, "text/html")
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "http://other.localhost/api/cart",
+            "http://acme.localhost@other.localhost/api/cart",
+            "http://a@acme.localhost/api/cart",
+            "http:///api/cart",
+            "other.localhost:80",
+        ],
+    )
+    def test_a_request_line_that_names_another_host(self, client: Client, acme: Host, target: str):
+        HostFactory(shop__id="other")
+        asked = client.get("/api/cart", headers={"Host": "acme.localhost"}, RAW_URI=target)
+        assert (asked.status_code, asked.json()["code"]) == (400, "shop_conflict")
+
+    def test_a_request_line_that_names_the_same_host(self, client: Client, acme: Host):
+        for target in ("http://ACME.localhost.:80/api/cart", "HTTP://acme.localhost/api/cart?a=b", "/api/cart", "*"):
+            asked = client.get("/api/cart", headers={"Host": "acme.localhost"}, RAW_URI=target)
+            assert (asked.status_code, asked.json()["shop"]) == (200, "acme")
+
+    @pytest.mark.parametrize(
+        ("host", "path"), [("nobody.localhost", "/api/cart"), ("nobody.localhost", "/admin/"), ("a b", "/")]
+    )
+    def test_a_refusal_on_an_unknown_host_has_no_scope(self, acme: Host, settings: Settings, host: str, path: str):
+        """With the application's login what answers has no right to any table then."""
+        settings.PROBLEM_ANSWER = f"{__name__}.scope_of_an_answer"
+        refused = FrontDoor(lambda request: HttpResponse())(RequestFactory().get(path, headers={"Host": host}))
+        assert (refused.status_code, refused.content.decode()) == (404, NO_SCOPE)
 
     def test_a_host_without_settings_for_its_shop_serves_nothing(self, client: Client):
         HostFactory(shop=Shop.objects.create(id="bare", name="Bare"))

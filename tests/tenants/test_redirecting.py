@@ -75,8 +75,9 @@ def raw(target: str, host: str = "alias.example", **environ: str) -> tuple[int, 
         ("/a%5Cb/", "/a\\b/", "", (404, "")),
         ("//evil.test/", "//evil.test/", "", (404, "")),
         ("/%0d%0aSet-Cookie:%20x", "/\r\nSet-Cookie: x", "", (404, "")),
-        # What isn't the address being routed is not believed.
-        ("http://evil.test/x", "/x", "", (301, f"{CANON}/x")),
+        # What isn't the address being routed is not believed, and another host's is refused.
+        ("http://evil.test/x", "/x", "", (400, "")),
+        ("http://alias.example/y", "/x", "", (301, f"{CANON}/x")),
         ("/other", "/x", "a=1", (301, f"{CANON}/x?a=1")),
         ("/x?b=2", "/x", "a=1", (301, f"{CANON}/x?a=1")),
     ],
