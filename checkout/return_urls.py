@@ -36,8 +36,9 @@ def own_url(shop: ShopContext, url: str, field: str) -> str:
     problem = InvalidRequest(
         "An address must be on one of the shop's own hosts.", {field: ["Not on a host of this shop."]}
     )
-    # Browsers read a backslash as a slash and drop control characters; urlsplit does neither.
-    if len(url) > 2000 or "\\" in url or any(ord(c) <= 32 or ord(c) == 127 for c in url):
+    # Browsers read a backslash as a slash, drop control characters and fold letters of other scripts into ours;
+    # urlsplit does none of it. An address has no need of any.
+    if len(url) > 2000 or "\\" in url or any(not 32 < ord(c) < 127 for c in url):
         raise problem
     try:
         parts = urlsplit(url)
@@ -46,7 +47,7 @@ def own_url(shop: ShopContext, url: str, field: str) -> str:
         raise problem from None
     expected = settings.PUBLIC_PORT
     default = {"https": 443, "http": 80}.get(parts.scheme)
-    if parts.scheme != settings.PUBLIC_SCHEME or (port or default) != expected or parts.username or parts.password:
+    if parts.scheme != settings.PUBLIC_SCHEME or (port or default) != expected or "@" in parts.netloc:
         raise problem
     if "#" in url or not parts.hostname or not is_own_host(shop.shop_id, parts.hostname):
         raise problem

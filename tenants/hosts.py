@@ -10,6 +10,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from tenants.allowlist import HostRole
 from tenants.context import ShopContext
@@ -190,9 +191,11 @@ def host_facts(entry: HostEntry, now: datetime) -> HostFacts:
 
 
 def is_own_host(shop_id: str, hostname: str) -> bool:
-    """Whether `hostname` is one of the shop's hosts, in any letter case."""
+    """Whether `hostname` is one of the shop's hosts, in any letter case; not one that has expired."""
     parts = normalise_host(hostname)
     if parts is None:
         return False
     entry = host_map.find(parts[0])
-    return entry is not None and entry.served and entry.shop is not None and entry.shop.shop_id == shop_id
+    if entry is None or not entry.served or mode_at(entry, timezone.now()) == Host.Mode.EXPIRED:
+        return False
+    return entry.shop is not None and entry.shop.shop_id == shop_id
