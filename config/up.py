@@ -266,6 +266,7 @@ def addresses(summary: Mapping[str, Any], data: Path) -> str:
     for person in summary["staff"]:
         rights = ", ".join(part for part in (person["role"], person.get("shop")) if part)
         rows.append(("", f"{person['user']} / {person['password']}  ({rights})"))
+    rows += [("Tokens", f"{entry['token']}  ({entry['shop']})") for entry in summary["serviceTokens"]]
     stripe = (
         f"{summary['standin']} (stand-in: no real money)" if summary["standin"] else "by the key in the environment"
     )

@@ -4,8 +4,10 @@ every start without undoing what somebody has tried out.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from django.contrib.auth.models import Group, Permission, User
@@ -17,7 +19,8 @@ from inventory.models import StockRow
 from inventory.stock import create_stock_row
 from inventory.variants import variant_key
 from tenants.audit import Actor
-from tenants.models import Host, Membership, Shop, ShopSettings
+from tenants.models import Host, Membership, ServiceToken, Shop, ShopSettings
+from tenants.service_tokens import PREFIX, issue_service_token, secret_digest
 
 SEEDER: Final = Actor("system", "seed_demo")
 LOCALES: Final = ("en", "de")
@@ -46,16 +49,34 @@ class StaffUser:
 
 
 @dataclass(frozen=True, slots=True)
+class SeededToken:
+    """A service token, the same at every start so that a client's settings outlive a reset."""
+
+    shop_id: str
+    scopes: Sequence[str]
+    token_id: str
+    secret: str = field(repr=False)
+
+    @property
+    def token(self) -> str:
+        return f"{PREFIX}{self.token_id}_{self.secret}"
+
+
+@dataclass(frozen=True, slots=True)
 class SeedReport:
-    """What is there after a run, whether this run made it or an earlier one; `created` counts this run's rows."""
+    """What is there after a run, whether this run made it or an earlier one; `created` counts this run's rows.
+
+    `tokens` are those that still open something: one that was revoked or rotated stays so.
+    """
 
     shop_ids: Sequence[str]
     staff: Sequence[StaffUser]
+    tokens: Sequence[SeededToken]
     created: int
 
 
 def seed() -> SeedReport:
-    """Shops, hosts, products, stock and staff of the demonstration.
+    """Shops, hosts, products, stock, staff and service tokens of the demonstration.
 
     Not one transaction: opening stock is booked by the inventory's own durable verb. A run that was cut short is
     completed by the next.
@@ -68,7 +89,42 @@ def seed() -> SeedReport:
         *(StaffUser(f"{shop.id}-staff", PASSWORD, CLERKS, shop.id) for shop in DEMO_SHOPS),
     ]
     created += _seed_staff(staff)
-    return SeedReport(shop_ids=[shop.id for shop in DEMO_SHOPS], staff=staff, created=created)
+    tokens = [_token_of(shop) for shop in DEMO_SHOPS]
+    created += sum(_seed_token(token) for token in tokens)
+    return SeedReport(
+        shop_ids=[shop.id for shop in DEMO_SHOPS],
+        staff=staff,
+        tokens=[token for token in tokens if _opens(token)],
+        created=created,
+    )
+
+
+def _token_of(demo: DemoShop) -> SeededToken:
+    """Made from the shop's id, and thus as public as the passwords are."""
+    digest = hashlib.sha256(f"holdfast-demo:{demo.id}".encode())
+    secret = base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")
+    return SeededToken(demo.id, sorted(ServiceToken.Scope.values), digest.hexdigest()[:16], secret)
+
+
+def _seed_token(wanted: SeededToken) -> int:
+    if ServiceToken.objects.filter(pk=wanted.token_id).exists():
+        return 0
+    issue_service_token(
+        shop_id=wanted.shop_id,
+        label="Demonstration",
+        scopes=wanted.scopes,
+        reason="Demonstration data",
+        acting=SEEDER,
+        secret=wanted.secret,
+        token_id=wanted.token_id,
+    )
+    return 1
+
+
+def _opens(token: SeededToken) -> bool:
+    digest = secret_digest(token.token_id, token.secret)
+    row = ServiceToken.objects.filter(pk=token.token_id, digest=digest).first()
+    return row is not None and row.is_valid()
 
 
 def _seed_shop(demo: DemoShop) -> int:

@@ -13,10 +13,18 @@ from django.db.models import F
 from commerce.demo.assortment import DEMO_SHOPS
 from commerce.models import Product, ProductText, Variant
 from inventory.models import StockMovement, StockRow
-from tenants.models import Host, Shop, ShopSettings
-from tenants.staff import staff_scope
+from tenants.audit import Actor
+from tenants.models import Host, ServiceToken, Shop, ShopSettings
+from tenants.service_tokens import revoke_service_token, rotate_service_token
+from tenants.staff import EVERY_SHOP, staff_scope
+from tests.fixtures.workers import Worker
 
 pytestmark = pytest.mark.django_db
+# Written out: whoever configured a client with them finds them again after every start.
+TOKENS = {
+    "cochlearfit": "hfs_7acf45ab859cb1d4_es9Fq4WcsdSS7tmVtYnimWUmCui8KcwhujItbEVs2NE",
+    "cover-me-pretty": "hfs_09ad9aa16ed04f3d_Ca2aoW7QTz20kiYATBu-HGphr5E5QPPChCt2n8BLnQc",
+}
 
 
 def seed(*arguments):
@@ -35,7 +43,10 @@ def test_two_shops_with_all_they_need(tmp_path):
             {"user": "cochlearfit-staff", "password": "holdfast-demo", "role": "clerk", "shop": "cochlearfit"},
             {"user": "cover-me-pretty-staff", "password": "holdfast-demo", "role": "clerk", "shop": "cover-me-pretty"},
         ],
-        "serviceTokens": [],
+        "serviceTokens": [
+            {"shop": shop, "scopes": sorted(ServiceToken.Scope.values), "token": token}
+            for shop, token in TOKENS.items()
+        ],
     }
     assert set(Host.objects.values_list("hostname", "role", "shop")) == {
         ("cochlearfit.localhost", "canonical", "cochlearfit"),
@@ -97,6 +108,26 @@ def test_staff_may_look_and_the_owner_may_all():
     assert not clerk.has_perm("commerce.change_variant") and not clerk.has_perm("auth.view_user")
     assert staff_scope(clerk).shop_ids == {"cochlearfit"}
     assert staff_scope(admin).is_platform
+
+
+def test_the_tokens_open_their_own_shop_alone():
+    seed()
+    for shop, token in TOKENS.items():
+        assert Worker(token).get("health").json()["shopId"] == shop
+    stranger = Worker(TOKENS["cochlearfit"], host="cover-me-pretty.localhost")
+    assert stranger.get("health").status_code == 403
+
+
+def test_tokens_that_ended_stay_ended_and_are_not_offered(tmp_path):
+    seed()
+    first, second = (token.split("_")[1] for token in TOKENS.values())
+    by = {"scope": EVERY_SHOP, "reason": "A test", "acting": Actor("staff", "olga")}
+    revoke_service_token(token_id=first, **by)
+    rotate_service_token(token_id=second, overlap_hours=0, **by)
+    target = tmp_path / "seed.json"
+    assert "Rows added: 0" in seed("--json", str(target))
+    assert json.loads(target.read_text())["serviceTokens"] == []
+    assert ServiceToken.objects.get(pk=first).revoked_at is not None
 
 
 @pytest.mark.parametrize("environment", ["production", "staging", ""])

@@ -15,10 +15,12 @@ from tenants.database import as_system
 
 
 class Command(BaseCommand):
-    help = "Adds the demonstration shops with products, stock, hosts and staff; changes nothing that is there."
+    help = "Adds the demonstration shops with products, stock, hosts, staff and tokens; changes nothing that is there."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", type=Path, metavar="FILE", help="write shops and staff there, passwords included")
+        parser.add_argument(
+            "--json", type=Path, metavar="FILE", help="write shops, staff and tokens there, secrets included"
+        )
 
     @as_system()
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,4 +43,5 @@ def _as_json(report: SeedReport) -> dict[str, Any]:
         if account.shop_id:
             entry["shop"] = account.shop_id
         staff.append(entry)
-    return {"shops": list(report.shop_ids), "staff": staff, "serviceTokens": []}
+    tokens = [{"shop": token.shop_id, "scopes": list(token.scopes), "token": token.token} for token in report.tokens]
+    return {"shops": list(report.shop_ids), "staff": staff, "serviceTokens": tokens}
