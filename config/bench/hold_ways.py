@@ -59,7 +59,7 @@ WAYS: Final[dict[str, Way]] = {"verb": verb, UNGUARDED: verb, "classic": classic
 
 
 def scope_of(way: str) -> AbstractContextManager[None]:
-    """The classic way saves whole rows, which a shop's scope has no right to: it gets the platform's, free of policies."""
+    """The classic way saves whole rows, which no shop's scope may: it gets the platform's, without policies."""
     if way == "classic":
         return as_system()
     return nullcontext() if way == UNGUARDED else as_shop(SHOP_ID)
