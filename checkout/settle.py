@@ -26,7 +26,7 @@ from commerce.cart.lines import BoughtLine
 from commerce.gateway.client import StripeAccess, access_for_account, access_of, expire_session, read_session
 from commerce.gateway.failures import StripeFailure
 from commerce.gateway.sessions import SessionFacts
-from commerce.ledger.journal import post_capture_within
+from commerce.ledger.postings import post_capture_within
 from commerce.models import Order
 from commerce.orders.locks import order_for_update
 from commerce.orders.orders import advance_order_within, charged_fields
@@ -177,7 +177,9 @@ def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: da
         log.error("paid_without_stock", order_id=str(order.pk), session_id=session.id)
     if not was_processing:
         _empty_cart(attempt, order)
-    post_capture_within(order=order, reference=session.id, now=now, request_id=attempt.request_id)
+    post_capture_within(
+        order=order, reference=session.id, charge_id=session.charge_id, now=now, request_id=attempt.request_id
+    )
     record_audit(
         shop_id=order.shop_id,
         acting=SETTLEMENT,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tenants.context import ShopContext
 from webhooks.envelope import Envelope
-from webhooks.handlers import checkout_session, payment_intent
+from webhooks.handlers import checkout_session, fees, payment_intent
 
 Handler = Callable[[ShopContext, Envelope], None]
 
@@ -16,4 +16,5 @@ HANDLERS: dict[str, Handler] = {
     "checkout.session.async_payment_succeeded": checkout_session.settle,
     "checkout.session.async_payment_failed": checkout_session.settle,
     "payment_intent.succeeded": payment_intent.succeeded,
+    "charge.updated": fees.booked,
 }

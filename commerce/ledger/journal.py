@@ -1,59 +1,83 @@
-"""Posting to the journal. Debits positive, credits negative; the database refuses an entry that doesn't balance."""
+"""The one place that writes to the journal. Debits positive, credits negative; the database refuses an entry that
+doesn't balance, that has no lines, or that names two shops.
+
+What is posted when is said in postings.py; this module knows how.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from commerce.ledger.models import JournalEntry, JournalLine
-from commerce.orders.models import Order
+from django.db import connection
 
-CLEARING = "stripe_clearing"
-REVENUE = "revenue"
-SHIPPING = "shipping_income"
-TAX = "tax_payable"
-DEPOSITS = "deposits_held"
+from commerce.ledger.accounts import BY_NAME
+from commerce.ledger.models import JournalLine
+
+# Waits for a twin that is posting the same, and then posts nothing: one statement, no savepoint.
+INSERT = """
+INSERT INTO commerce_journalentry
+    (shop_id, kind, reference, order_id, currency, source, memo, request_id, posted_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT ON CONSTRAINT journal_posts_once DO NOTHING
+RETURNING id
+"""
 
 
-def post_within(
-    *, kind: str, reference: str, order: Order, amounts: Mapping[str, int], now: datetime, request_id: str
-) -> bool:
-    """Posts one balanced entry of account → minor units in the order's currency; zero lines are left out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """One business event in money. `(shop_id, kind, reference)` makes it post once, whoever repeats it.
 
-    Returns False when `(shop, kind, reference)` has been posted before, or when there is nothing to post.
+    `amounts` is account → minor units of `currency`; `source` the Stripe object whose money it is (a charge, a refund,
+    a dispute), by which the journal is compared with Stripe's own balance.
     """
-    lines = {account: amount for account, amount in amounts.items() if amount}
-    if not lines or JournalEntry.objects.filter(shop_id=order.shop_id, kind=kind, reference=reference).exists():
+
+    shop_id: str
+    kind: str
+    reference: str
+    currency: str
+    amounts: Mapping[str, int]
+    order_id: UUID | None = None
+    source: str = ""
+    memo: str = ""
+    request_id: str = ""
+
+
+def post_within(posting: Posting, *, now: datetime) -> bool:
+    """Posts one entry in the caller's transaction; lines of zero are left out.
+
+    Returns False when it has been posted before, or when there is nothing to post. Raises ValueError for an unknown
+    account and for amounts that don't balance: both are defects of the caller's.
+    """
+    lines = {account: amount for account, amount in posting.amounts.items() if amount}
+    if unknown := sorted(set(lines) - set(BY_NAME)):
+        raise ValueError(f"No such account: {', '.join(unknown)}.")
+    if sum(lines.values()) != 0:
+        raise ValueError(f"{posting.kind} {posting.reference} doesn't balance: {lines}.")
+    if not lines:
         return False
-    entry = JournalEntry.objects.create(
-        shop_id=order.shop_id,
-        kind=kind,
-        reference=reference,
-        order=order,
-        currency=order.currency,
-        request_id=request_id,
-        posted_at=now,
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            INSERT,
+            [
+                posting.shop_id,
+                posting.kind,
+                posting.reference,
+                posting.order_id,
+                posting.currency,
+                posting.source,
+                posting.memo[:200],
+                posting.request_id,
+                now,
+            ],
+        )
+        made = cursor.fetchone()
+    if made is None:
+        return False
     JournalLine.objects.bulk_create(
-        JournalLine(shop_id=order.shop_id, entry=entry, account=account, amount=amount)
+        JournalLine(shop_id=posting.shop_id, entry_id=made[0], account=account, amount=amount)
         for account, amount in lines.items()
     )
     return True
-
-
-def post_capture_within(*, order: Order, reference: str, now: datetime, request_id: str) -> bool:
-    """Money taken for an order whose charged amounts have been written. `reference` is the session's id."""
-    return post_within(
-        kind=JournalEntry.Kind.CAPTURE,
-        reference=reference,
-        order=order,
-        amounts={
-            CLEARING: order.total_amount,
-            REVENUE: order.discount_amount - order.subtotal_amount,
-            SHIPPING: -order.shipping_amount,
-            TAX: -order.tax_amount,
-            DEPOSITS: -order.deposit_amount,
-        },
-        now=now,
-        request_id=request_id,
-    )

@@ -15,6 +15,15 @@ class JournalEntry(models.Model):
 
     class Kind(models.TextChoices):
         CAPTURE = "capture", "Capture"
+        FEE = "fee", "Stripe's fee"
+        CONVERSION = "conversion", "Currency conversion"
+        REFUND = "refund", "Refund"
+        REFUND_REVERSAL = "refund_reversal", "Refund came back"
+        DEPOSIT_KEPT = "deposit_kept", "Deposit kept"
+        LATE_FEE = "late_fee", "Late fee"
+        DISPUTE_WITHDRAWN = "dispute_withdrawn", "Dispute: withdrawn"
+        DISPUTE_REINSTATED = "dispute_reinstated", "Dispute: reinstated"
+        ADJUSTMENT = "adjustment", "Adjustment"
 
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=24, choices=Kind)
@@ -23,6 +32,8 @@ class JournalEntry(models.Model):
         Order, on_delete=models.PROTECT, null=True, blank=True, related_name="journal_entries", db_constraint=False
     )
     currency = models.CharField(max_length=3)
+    # The Stripe object whose money it is; entries from before this column are found by their order's charge.
+    source = models.CharField(max_length=255, blank=True, default="", db_collation="C")
     memo = models.CharField(max_length=200, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
     posted_at = models.DateTimeField()
@@ -38,6 +49,8 @@ class JournalEntry(models.Model):
         )
         indexes = (
             models.Index(name="journal_by_time", fields=["shop", "-posted_at"]),  # reader: statements per period
+            # reader: tie_out
+            models.Index(name="journal_by_source", fields=["shop", "source"], condition=~Q(source="")),
         )
 
     def __str__(self) -> str:

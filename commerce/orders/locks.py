@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 from uuid import UUID
 
 from commerce.orders.models import Order
+from inventory.locks import bound_lock_waits, busy_on_lock_timeout
+from tenants.database import shop_tx
+
+# Milliseconds. Money verbs of one order queue behind each other, and each is short: waiting beats refusing staff.
+LOCK_TIMEOUT_MS: Final = 5_000
+
+
+@contextmanager
+def order_tx(shop_id: str) -> Iterator[None]:
+    """A durable transaction in which an order's money moves. Raises InventoryBusy, rolled back, when its locks are
+    taken for too long.
+    """
+    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
+        bound_lock_waits(LOCK_TIMEOUT_MS)
+        yield
 
 
 def order_for_update(*, shop_id: str, order_id: UUID) -> Order:

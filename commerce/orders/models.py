@@ -52,6 +52,10 @@ class Order(models.Model):
     stripe_account = models.CharField(max_length=64, db_collation="C")
     session_id = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
     payment_intent_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
+    charge_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
+    # The charge's line in Stripe's own books: once it is here, Stripe's fee is in the journal.
+    balance_transaction_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
+    charge_read_at = models.DateTimeField(null=True, blank=True, help_text="When a worker last looked for the fee.")
     email = models.EmailField(blank=True, default="")
     customer_name = models.CharField(max_length=200, blank=True, default="")
     billing_address = models.JSONField(null=True, blank=True)
@@ -101,6 +105,15 @@ class Order(models.Model):
             # reader: the resolver, for delayed payments
             models.Index(name="order_processing", fields=["created_at"], condition=Q(status="processing")),
             models.Index(name="order_by_intent", fields=["payment_intent_id"]),  # reader: admin search, events
+            # reader: tie_out, disputes
+            models.Index(name="order_by_charge", fields=["charge_id"], condition=~Q(charge_id="")),
+            # reader: the search for fees that aren't in the journal yet
+            models.Index(
+                name="order_without_fee",
+                fields=["charge_read_at", "created_at"],
+                condition=Q(balance_transaction_id="", status__in=["confirmed", "review", "refunded"])
+                & ~Q(payment_intent_id=""),
+            ),
             # reader: the desk's "needs attention"
             models.Index(
                 name="order_on_desk", fields=["-created_at"], condition=Q(status="review") | Q(amount_differs=True)

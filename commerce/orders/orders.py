@@ -123,6 +123,7 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         "amount_differs": session.total != order.expected_total_amount or session.currency != order.currency,
         "session_id": session.id,
         "payment_intent_id": session.intent_id,
+        "charge_id": session.charge_id,
         # Stripe takes longer addresses than mail does. No reason to lose the payment over one.
         "email": session.email if 0 < len(session.email) <= LONGEST_EMAIL else order.email,
         "customer_name": session.name[:200],

@@ -41,6 +41,7 @@ ALLOWED = {
     "inventory/management/commands/verify_stock.py:handle": "The owner that the operator named.",
     "commerce/admin/catalog.py:key": "A condition on a list that is narrowed already.",
     "commerce/admin/journal.py:key": "A condition on a list that is narrowed already.",
+    "commerce/ledger/fees.py:_due": "Finds orders of every shop without their fee; each is read within its own.",
     "config/bench/front_door.py:_shop": "A measurement's own host, made and removed by its name.",
     "commerce/demo/seeding.py": "The demonstration, which names its shops.",
     "webhooks/admin.py:story": "Deliveries that the reader may see, of events that the reader may see.",

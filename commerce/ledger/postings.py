@@ -1,0 +1,141 @@
+"""What is posted when: one function per business event in money, each in its caller's transaction, each once.
+
+Everything that touches `stripe_clearing` names the Stripe object behind it as `source`, so that the account's balance
+can be held against Stripe's own books object by object (tie_out.py).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from commerce.gateway.balance import BalanceFacts
+from commerce.ledger import accounts
+from commerce.ledger.journal import Posting, post_within
+from commerce.ledger.models import JournalEntry
+from commerce.orders.models import Order
+
+Kind = JournalEntry.Kind
+
+
+def post_capture_within(*, order: Order, reference: str, charge_id: str, now: datetime, request_id: str) -> bool:
+    """Money taken for an order whose charged amounts have been written. `reference` is the session's id."""
+    return post_within(
+        Posting(
+            shop_id=order.shop_id,
+            kind=Kind.CAPTURE,
+            reference=reference,
+            currency=order.currency,
+            order_id=order.pk,
+            source=charge_id,
+            request_id=request_id,
+            amounts={
+                accounts.CLEARING: order.total_amount,
+                accounts.REVENUE: order.discount_amount - order.subtotal_amount,
+                accounts.SHIPPING: -order.shipping_amount,
+                accounts.TAX: -order.tax_amount,
+                accounts.DEPOSITS: -order.deposit_amount,
+            },
+        ),
+        now=now,
+    )
+
+
+def post_late_fee_within(*, order: Order, charge_id: str, amount: int, now: datetime, request_id: str) -> bool:
+    """A charge of its own for being late, in minor units of the order's currency."""
+    return post_within(
+        Posting(
+            shop_id=order.shop_id,
+            kind=Kind.LATE_FEE,
+            reference=charge_id,
+            currency=order.currency,
+            order_id=order.pk,
+            source=charge_id,
+            request_id=request_id,
+            amounts={accounts.CLEARING: amount, accounts.LATE_FEES: -amount},
+        ),
+        now=now,
+    )
+
+
+def post_fee_within(*, order: Order, txn: BalanceFacts, now: datetime) -> bool:
+    """What Stripe kept of a charge, by its balance transaction. Where Stripe settles in another currency than the
+    charge's, the gross changes currency first.
+    """
+    _convert_within(order=order, txn=txn, now=now)
+    return post_within(
+        Posting(
+            shop_id=order.shop_id,
+            kind=Kind.FEE,
+            reference=txn.id,
+            currency=txn.currency,
+            order_id=order.pk,
+            source=txn.source,
+            request_id=order.request_id,
+            amounts={accounts.FEES: txn.fee, accounts.CLEARING: -txn.fee},
+        ),
+        now=now,
+    )
+
+
+def post_dispute_within(*, order: Order, txn: BalanceFacts, now: datetime) -> bool:
+    """Money that a dispute took or gave back, and Stripe's fee with it, by one of the dispute's balance transactions.
+    `txn.source` is the dispute. Once per transaction: withdrawal and reinstatement are two.
+    """
+    kind = Kind.DISPUTE_WITHDRAWN if txn.amount < 0 else Kind.DISPUTE_REINSTATED
+    return post_within(
+        Posting(
+            shop_id=order.shop_id,
+            kind=kind,
+            reference=txn.id,
+            currency=txn.currency,
+            order_id=order.pk,
+            source=txn.source,
+            request_id=order.request_id,
+            amounts={
+                accounts.CLEARING: txn.amount - txn.fee,
+                accounts.DISPUTES: -txn.amount,
+                accounts.DISPUTE_FEES: txn.fee,
+            },
+        ),
+        now=now,
+    )
+
+
+def post_deposit_kept_within(*, order: Order, reference: str, amount: int, memo: str, now: datetime) -> bool:
+    """A part of a deposit that won't be given back: what was owed to the customer becomes the shop's."""
+    return post_within(
+        Posting(
+            shop_id=order.shop_id,
+            kind=Kind.DEPOSIT_KEPT,
+            reference=reference,
+            currency=order.currency,
+            order_id=order.pk,
+            memo=memo,
+            request_id=order.request_id,
+            amounts={accounts.DEPOSITS: amount, accounts.DEPOSITS_KEPT: -amount},
+        ),
+        now=now,
+    )
+
+
+def _convert_within(*, order: Order, txn: BalanceFacts, now: datetime) -> None:
+    """An entry has one currency: the gross leaves the charge's in one, and arrives in the settlement's in another."""
+    if txn.currency == order.currency:
+        return
+    for side, currency, amount in (
+        ("out", order.currency, -order.total_amount),
+        ("in", txn.currency, txn.amount),
+    ):
+        post_within(
+            Posting(
+                shop_id=order.shop_id,
+                kind=Kind.CONVERSION,
+                reference=f"{txn.id}:{side}",
+                currency=currency,
+                order_id=order.pk,
+                source=txn.source,
+                request_id=order.request_id,
+                amounts={accounts.CLEARING: amount, accounts.EXCHANGE: -amount},
+            ),
+            now=now,
+        )
