@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
 
-from tenants.request_line import RequestLine
+from tenants.request_line import RequestLine, as_json_lines
 from tenants.secrecy import without_secrets
 
 SHARED_PROCESSORS: list[structlog.typing.Processor] = [
@@ -51,19 +55,74 @@ class JsonLines(structlog.stdlib.ProcessorFormatter):
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Writes each line at once. The request line takes the short way: no filter is set, and one lock is enough."""
+    """Writes each line at once, but for request lines that report no failure: these wait for company, at most
+    `TOGETHER_SECONDS`, because a write of its own is a sixth of what the front door costs a request. The order is kept.
+    A process that ends takes none with it; one that is killed, those of its last tenth of a second.
+    """
+
+    TOGETHER_SECONDS = 0.1
+    MOST_TOGETHER = 500
+    """A busier process writes more often."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """Also in a forked child: the lines that wait and the thread that writes them are its parent's."""
+        self._waiting: deque[logging.LogRecord] = deque()
+        self._expected = False
+        self._wake = threading.Event()
+        self._writer: threading.Thread | None = None
 
     def handle(self, record: logging.LogRecord) -> bool:
-        if type(record.msg) is not RequestLine or self.lock is None:
+        if type(record.msg) is not RequestLine:
+            self._write_waiting()  # what came before stands before
             return bool(super().handle(record))
-        try:
-            line = record.msg.as_json() + self.terminator
-            with self.lock:
-                self.stream.write(line)
-                self.stream.flush()
-        except Exception:
-            self.handleError(record)
+        self._waiting.append(record)
+        if record.levelno >= logging.WARNING or len(self._waiting) >= self.MOST_TOGETHER:
+            self._write_waiting()
+        elif not self._expected:
+            self._expected = True
+            self._wake_writer()
         return True
+
+    def flush(self) -> None:
+        self._write_waiting()
+        super().flush()
+
+    def _write_waiting(self) -> None:
+        """A log that can't be written fails nobody."""
+        if self.lock is None:
+            return  # closed
+        with self.lock:
+            records = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if not records:
+                return
+            try:
+                self.stream.write(as_json_lines([cast(RequestLine, record.msg) for record in records]))
+                super().flush()
+            except Exception:
+                self.handleError(records[0])
+
+    def _wake_writer(self) -> None:
+        if self._writer is None:
+            try:
+                self._writer = threading.Thread(target=self._write_together, name="request-lines", daemon=True)
+                self._writer.start()
+            except RuntimeError:  # the interpreter is about to end
+                self._writer = None
+                self._write_waiting()
+        self._wake.set()
+
+    def _write_together(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            time.sleep(self.TOGETHER_SECONDS)
+            self._expected = False  # first: a line that comes during the write wakes us again
+            self._write_waiting()
 
 
 def configuration(*, level: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -21,7 +22,9 @@ LOGGER: Final = logging.getLogger("holdfast.request")
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 # A record looks for its file, thread, task and process each time it is made, and no line names them.
 BLANK: Final = vars(logging.LogRecord(LOGGER.name, logging.NOTSET, "", 0, None, (), None))
-_encode: Final = msgspec.json.Encoder().encode
+_encoder: Final = msgspec.json.Encoder()
+_encode: Final = _encoder.encode
+_encode_lines: Final = _encoder.encode_lines
 _now: Final = partial(datetime.now, UTC)
 
 
@@ -51,6 +54,14 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         except UnicodeEncodeError:  # half a surrogate pair, which the standard library escapes
             line = json.dumps(msgspec.to_builtins(self), separators=(",", ":"))
         return without_secrets(line)
+
+
+def as_json_lines(lines: Sequence[RequestLine]) -> str:
+    """Each with its line's end; together they take half the time."""
+    try:
+        return without_secrets(_encode_lines(lines).decode())
+    except UnicodeEncodeError:
+        return "".join(line.as_json() + "\n" for line in lines)
 
 
 def write(line: RequestLine) -> None:

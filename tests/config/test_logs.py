@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import StringIO
@@ -102,23 +105,94 @@ def test_the_request_line_heeds_the_level(level: Any, shown: bool, log_lines: Li
     assert [line["level"] for line in log_lines()] == [level] * shown
 
 
-def test_a_log_that_cannot_be_written_fails_no_request(capsys: pytest.CaptureFixture[str]):
+def record_of(line: RequestLine) -> logging.LogRecord:
+    levels = logging.getLevelNamesMapping()
+    return logging.LogRecord("a", levels[line.level.upper()], "", 0, line, (), None)
+
+
+def handler_of(stream: StringIO) -> Written:
+    handler = Written(stream)
+    handler.setFormatter(FORMATTER)
+    return handler
+
+
+def other_record() -> logging.LogRecord:
+    other = logging.LogRecord("a", logging.INFO, "", 0, {"event": "it"}, (), None)
+    vars(other).update(_logger=None, _name="info")
+    return other
+
+
+def events(stream: StringIO) -> list[str]:
+    return [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_a_log_that_cannot_be_written_fails_no_request(level: str, capsys: pytest.CaptureFixture[str]):
     class Broken(StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    handler = Written(Broken())
-    handler.setFormatter(FORMATTER)
-    assert handler.handle(logging.LogRecord("a", logging.INFO, "", 0, request_line(), (), None))
+    handler = handler_of(Broken())
+    assert handler.handle(record_of(request_line(level=level)))
+    assert handler.handle(other_record())
     assert "BrokenPipeError" in capsys.readouterr().err
 
 
-def test_lines_of_both_kinds_are_written_at_once():
-    stream = StringIO()
-    handler = Written(stream)
-    handler.setFormatter(FORMATTER)
-    handler.handle(logging.LogRecord("a", logging.INFO, "", 0, request_line(), (), None))
-    other = logging.LogRecord("a", logging.INFO, "", 0, {"event": "it"}, (), None)
-    vars(other).update(_logger=None, _name="info")
-    handler.handle(other)
-    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["request", "it"]
+def test_lines_of_both_kinds_are_written_in_their_order():
+    handler = handler_of(stream := StringIO())
+    handler.handle(record_of(request_line()))
+    handler.handle(other_record())
+    assert events(stream) == ["request", "it"]
+
+
+def test_a_request_that_failed_is_written_at_once_and_so_are_those_before_it():
+    handler = handler_of(stream := StringIO())
+    for status in (200, 503):
+        handler.handle(record_of(request_line(status=status, level="warning" if status == 503 else "info")))
+    assert [json.loads(line)["status"] for line in stream.getvalue().splitlines()] == [200, 503]
+
+
+def test_request_lines_are_written_together_without_anybody_asking():
+    handler = handler_of(stream := StringIO())
+    deadline = time.monotonic() + 10
+    for round_ in (1, 2):  # the thread that writes goes back to sleep and wakes again
+        for _ in range(3):
+            handler.handle(record_of(request_line()))
+        while len(events(stream)) < 3 * round_ and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert events(stream) == ["request"] * 6
+
+
+def test_a_process_keeps_few_lines_waiting():
+    handler = handler_of(stream := StringIO())
+    for _ in range(Written.MOST_TOGETHER):
+        handler.handle(record_of(request_line()))
+    assert len(events(stream)) == Written.MOST_TOGETHER
+
+
+def test_no_line_together_with_others_tells_a_secret_or_breaks_off():
+    handler = handler_of(stream := StringIO())
+    for path in ("/sk_live_1", "/\ud800", "/\n"):
+        handler.handle(record_of(request_line(path=path)))
+    handler.flush()
+    assert [json.loads(line)["path"] for line in stream.getvalue().splitlines()] == ["/•••", "/\ud800", "/\n"]
+
+
+PROGRAM = """
+import logging, os
+from config.logs import Lines
+from tests.config.test_logs import record_of, request_line
+logging.raiseExceptions = True
+handler = Lines(os.fdopen(1, "w", closefd=False))
+logging.getLogger("a").addHandler(handler)
+handler.handle(record_of(request_line(path="/parent")))
+if (child := os.fork()) == 0:
+    handler.handle(record_of(request_line(path="/child")))
+else:
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_process_that_ends_writes_what_waits_and_a_fork_writes_nothing_twice():
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True)
+    assert [json.loads(line)["path"] for line in ended.stdout.splitlines()] == ["/child", "/parent"]
