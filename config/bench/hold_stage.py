@@ -9,7 +9,7 @@ from typing import Final
 
 from django.db import connection
 
-from tenants.models import Host, Shop, ShopSettings
+from tenants.models import Host, ServiceToken, Shop, ShopSettings
 
 SHOP_ID: Final = "bench-holds"
 SKUS: Final = 9_999
@@ -104,4 +104,5 @@ def _remove() -> None:
         cursor.execute("DELETE FROM inventory_stockrow WHERE owner_id = %s", [SHOP_ID])
         cursor.execute("DELETE FROM inventory_stockowner WHERE id = %s", [SHOP_ID])
     Host.objects.filter(shop_id=SHOP_ID).delete()
+    ServiceToken.objects.filter(shop_id=SHOP_ID).delete()
     Shop.objects.filter(pk=SHOP_ID).delete()

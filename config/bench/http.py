@@ -7,41 +7,69 @@ tables' owner, whom no policy binds: what row-level security costs a request is 
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
 from typing import Final
+
+from django.utils import timezone
 
 from config.bench import AS_OWNER
 from config.bench.hold_callers import Took
 from config.bench.hold_stage import SHOP_ID, stage
 from config.bench.report import Row, percentile
 from config.bench.serving import connected, serving
-from tenants.models import Host
+from tenants.models import Host, ServiceToken
+from tenants.service_tokens import PREFIX, secret_digest
 
 HOSTNAME: Final = "bench-holds.localhost"
 EMPTY: Final = "empty_view"
 AS_OWNER_CASE: Final = "_as_owner"
+TOKEN_ID: Final = "be0c" * 4
+SECRET: Final = "bench" * 8 + "ing"
+TOKEN: Final = f"{PREFIX}{TOKEN_ID}_{SECRET}"
 CALLERS: Final = (1, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A request that is repeated as it is. An endpoint more is a row more in ENDPOINTS."""
+    """A request that is repeated as it is. An endpoint more is a row more in ENDPOINTS.
+
+    `body` goes along as JSON, `lines` says how many a cart in it has; `by_token`: the caller holds a service token.
+    """
 
     case: str
     method: str
     path: str
+    body: object = None
+    lines: int = 0
+    by_token: bool = False
 
     def request(self, *, empty: bool) -> bytes:
-        chosen = f"X-Bench: {EMPTY}\r\n" if empty else ""
-        return f"{self.method} {self.path} HTTP/1.1\r\nHost: {HOSTNAME}\r\n{chosen}Accept: */*\r\n\r\n".encode()
+        body = b"" if self.body is None else json.dumps(self.body).encode()
+        head = [f"{self.method} {self.path} HTTP/1.1", f"Host: {HOSTNAME}", "Accept: */*"]
+        if body:
+            head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        if self.by_token:
+            head.append(f"Authorization: Bearer {TOKEN}")
+        if empty:
+            head.append(f"X-Bench: {EMPTY}")
+        return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def _items(count: int) -> dict[str, object]:
+    return {"items": [{"sku": f"bench-{number}", "quantity": 1} for number in range(1, count + 1)]}
 
 
 ENDPOINTS: Final = (
+    Endpoint("hold", "POST", "/api/inventory/holds", _items(1), lines=1, by_token=True),
+    Endpoint("hold", "POST", "/api/inventory/holds", _items(3), lines=3, by_token=True),
+    Endpoint("validate", "POST", "/api/inventory/validate", _items(3), lines=3, by_token=True),
     Endpoint("availability", "GET", "/api/inventory/availability?sku=bench-1&sku=bench-2&sku=bench-3"),
     Endpoint("cart", "GET", "/api/cart"),
 )
@@ -61,7 +89,7 @@ def run(size: Size | None = None) -> list[Row]:
     size = size or Size()
     with (
         stage(skus=size.skus),
-        _host(),
+        _door(),
         serving("config.bench.http_server:application") as product,
         serving("config.bench.http_server:application", **{AS_OWNER: "1"}) as as_owner,
     ):
@@ -93,6 +121,7 @@ def _case(endpoint: Endpoint, callers: int, *, product: int, as_owner: int, size
             Row(
                 case=case,
                 callers=callers,
+                lines=endpoint.lines,
                 per_second=median(rates[case]),
                 # Of turns side by side: a slow moment slows both.
                 ratio_to_floor=median(mine / floor for mine, floor in zip(rates[case], rates[EMPTY], strict=True)),
@@ -154,10 +183,21 @@ def _more(connection: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def _host() -> Iterator[None]:
-    """A name for the measured shop."""
+def _door() -> Iterator[None]:
+    """A name for the measured shop, and a service token that opens its inventory."""
+    now = timezone.now()
+    ServiceToken.objects.create(
+        id=TOKEN_ID,
+        shop_id=SHOP_ID,
+        label="Benchmark",
+        scopes=[ServiceToken.Scope.INVENTORY_READ, ServiceToken.Scope.INVENTORY_HOLD],
+        digest=secret_digest(TOKEN_ID, SECRET),
+        created_at=now,
+        expires_at=now + timedelta(days=1),
+    )
     Host.objects.create(shop_id=SHOP_ID, hostname=HOSTNAME, role=Host.Role.CANONICAL)
     try:
         yield
     finally:
         Host.objects.filter(shop_id=SHOP_ID).delete()
+        ServiceToken.objects.filter(shop_id=SHOP_ID).delete()

@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db import connection
 from psycopg import Cursor
 
-from tenants.database import SHOP_SETTING, WEB_ROLE, current_scope, scope_of_shop
+from tenants.database import NO_SCOPE, SHOP_SETTING, WEB_ROLE, current_scope, scope_of_shop
 from tenants.postgres.base import IDLE, carry_scope
 
 # No other statement can travel in front of it, so the scope is its first source of rows: a function that takes its shop
@@ -29,9 +29,10 @@ def ask(*, columns: str, function: str, shop_id: str, arguments: str, values: Se
     `arguments` are placeholders with their casts, for `values`. Joins the caller's transaction, where there is one.
     Raises Django's database errors.
     """
-    straight, plain = _statements(columns, function, arguments)
+    scoped, plain = _statements(columns, function, arguments)
     given = [shop_id, *values]
-    if not _may_go_straight(shop_id):
+    straight = _straight(shop_id, scoped, plain)
+    if straight is None:
         with connection.cursor() as cursor:
             cursor.execute(plain, given)
             row: tuple[Any, ...] = cursor.fetchone()
@@ -50,15 +51,21 @@ def _statements(columns: str, function: str, arguments: str) -> tuple[str, str]:
     )
 
 
-def _may_go_straight(shop_id: str) -> bool:
-    """Whether the statement would run alone, for its own shop, and nobody listens to what Django's cursors do."""
-    if connection.in_atomic_block or connection.queries_logged or connection.execute_wrappers != [carry_scope]:
-        return False
-    if current_scope.get() != scope_of_shop(shop_id):
-        return False
+def _straight(shop_id: str, scoped: str, plain: str) -> str | None:
+    """Which of the two would do the same past Django's cursors: only where the statement would run alone, in its own
+    shop's scope or in none, and nobody listens to what those cursors do. None where neither would.
+    """
+    wrappers = connection.execute_wrappers
+    if connection.in_atomic_block or connection.queries_logged or wrappers not in ([], [carry_scope]):
+        return None
+    scope = current_scope.get() if wrappers else NO_SCOPE
+    if scope not in (NO_SCOPE, scope_of_shop(shop_id)):
+        return None
     connection.close_if_health_check_failed()
     connection.ensure_connection()
-    return connection.get_autocommit() and connection.connection.pgconn.transaction_status == IDLE
+    if not connection.get_autocommit() or connection.connection.pgconn.transaction_status != IDLE:
+        return None
+    return plain if scope == NO_SCOPE else scoped
 
 
 def text_array(values: Sequence[str]) -> str:

@@ -67,6 +67,15 @@ def test_connections_that_change_shops_follow(who: None):
     assert found == [(f"shop-{number % 3}", WEB_ROLE, f"shop-{number % 3}") for number in range(32)]
 
 
+def test_without_a_scope_it_has_the_rights_of_the_login(who: None):
+    login = one("SELECT session_user::text")
+    assert asked("acme") == ("acme", login, None, [])
+    with as_shop("acme"):
+        assert asked("acme")[1:3] == (WEB_ROLE, "acme")
+    assert asked("acme")[1] == login
+    assert one("SELECT current_user::text") == login
+
+
 def test_inside_a_transaction_and_in_other_scopes_it_is_a_statement_like_any(who: None):
     with as_shop("acme"), transaction.atomic():
         assert asked("acme")[1:3] == (WEB_ROLE, "acme")
