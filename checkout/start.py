@@ -12,7 +12,7 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from checkout.attempts import LostTheClaim, claim_attempt, record_session, settle_failure
+from checkout.attempts import LostTheClaim, claim_attempt, end_by_clock, record_session, settle_failure
 from checkout.claims import (
     claim_of,
     claimants,
@@ -215,7 +215,8 @@ def replay(*, shop: ShopContext, attempt: CheckoutAttempt, stripe: AccessOnce) -
     if attempt.state == State.CLOSING:
         return end_first(shop=shop, attempt=attempt, reason=attempt.closing_reason)
     if attempt.state in {State.SENDING, State.UNKNOWN}:
-        resend(shop=shop, attempt=attempt)  # nothing happens while its sender's lease is alive
+        if not end_by_clock(attempt=attempt, now=timezone.now()):  # a day later the customer is first to come
+            resend(shop=shop, attempt=attempt)  # nothing happens while its sender's lease is alive
         attempt.refresh_from_db(fields=["state", "session_id"])
         if attempt.state == State.UNKNOWN:
             raise PaymentUnknown

@@ -21,6 +21,7 @@ from django.db import transaction
 
 from commerce.gateway.failures import StripeFailure, classify
 from commerce.gateway.sessions import SessionFacts, session_facts
+from commerce.gateway.transport import StraightClient
 from commerce.metrics import STRIPE_ERRORS
 from tenants.context import ShopContext
 from tenants.credentials import Credential, active_credential, credential_for
@@ -167,7 +168,7 @@ def _new_client(secret_key: str, read_timeout: float) -> stripe.StripeClient:
         stripe_version=settings.STRIPE_API_VERSION,
         base_addresses={"api": settings.STRIPE_API_BASE},
         max_network_retries=0,
-        http_client=stripe.RequestsClient(timeout=(min(settings.STRIPE_CONNECT_TIMEOUT, read_timeout), read_timeout)),
+        http_client=StraightClient(timeout=(min(settings.STRIPE_CONNECT_TIMEOUT, read_timeout), read_timeout)),
     )
 
 
@@ -204,8 +205,13 @@ def _options(access: StripeAccess, key: str | None = None) -> dict[str, Any]:
     return options
 
 
-def _facts(session: stripe.checkout.Session) -> SessionFacts:
-    return session_facts(storable(session.to_dict(for_json=True)))
+def _facts(session: stripe.checkout.Session, **asked: object) -> SessionFacts:
+    """Raises ValueError for an answer about another object than `asked` for: a success that says nothing."""
+    found = session.to_dict(for_json=True)
+    asked["object"] = "checkout.session"
+    if wrong := [name for name, value in asked.items() if found.get(name) != value]:
+        raise ValueError(f"An answer about another object: {', '.join(wrong)}.")
+    return session_facts(storable(found))
 
 
 def create_session(access: StripeAccess, *, params: Mapping[str, Any], key: str) -> SessionFacts:
@@ -217,7 +223,8 @@ def create_session(access: StripeAccess, *, params: Mapping[str, Any], key: str)
         access,
         "checkout.sessions.create",
         lambda client: _facts(
-            client.v1.checkout.sessions.create(cast("Any", dict(params)), cast("Any", _options(access, key)))
+            client.v1.checkout.sessions.create(cast("Any", dict(params)), cast("Any", _options(access, key))),
+            client_reference_id=params.get("client_reference_id"),
         ),
     )
 
@@ -230,7 +237,8 @@ def read_session(access: StripeAccess, session_id: str) -> SessionFacts:
         lambda client: _facts(
             client.v1.checkout.sessions.retrieve(
                 session_id, {"expand": ["payment_intent"]}, cast("Any", _options(access))
-            )
+            ),
+            id=session_id,
         ),
     )
 

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import API_VERSION, expansion, forms, ids, params, routes
 from .engine import Engine
@@ -16,7 +16,7 @@ from .errors import ApiError, Json, bad_request, invalid_key, rate_limited, serv
 from .faults import Fault, Strike
 from .idempotency import MAX_LENGTH, REMEMBERED_SECONDS, InFlight, Key, fingerprint, mismatch, too_long
 from .journal import Journal
-from .messages import DROPPED, Reply, Request, dumped, json_reply
+from .messages import DROPPED, RESET, Reply, Request, dumped, json_reply
 from .store import Saved
 from .unit import Caller, Unit
 
@@ -52,7 +52,7 @@ class Api:
             shown["Idempotency-Key"] = key
         if call.account and request.headers.get("stripe-account"):
             shown["Stripe-Account"] = call.account
-        reply = Reply(reply.status, reply.body, shown, reply.content_type, reply.drop)
+        reply = replace(reply, headers=shown)
         self._journal.add(
             request,
             request_id=call.request_id,
@@ -78,6 +78,8 @@ class Api:
             return None
         if strike.fault.kind == "drop_before":
             return DROPPED
+        if strike.fault.kind == "reset":
+            return RESET
         call.sent = _sent(call.request)
         if strike.fault.kind == "html":
             return bad_gateway()
@@ -91,7 +93,11 @@ class Api:
     def _hurt_after(self, call: Call, reply: Reply) -> Reply:
         time.sleep(call.strike.delay_seconds(after=True))
         if call.strike.is_now("drop_after", after=True):
-            return Reply(reply.status, reply.body, reply.headers, reply.content_type, drop=True)
+            return replace(reply, drop=True)
+        if call.strike.is_now("reset", after=True):
+            return replace(reply, reset=True)
+        if call.strike.is_now("half_answer", after=True):
+            return replace(reply, half=True)
         return bad_gateway() if call.strike.is_now("html", after=True) else reply
 
     # Execution

@@ -12,11 +12,12 @@ from typing import Any
 from .errors import Json
 from .options import BadControl, number
 
-KINDS = ("latency", "drop_before", "drop_after", "status", "html", "rate_limit")
+KINDS = ("latency", "drop_before", "drop_after", "reset", "half_answer", "status", "html", "rate_limit")
 MEMBERS = {
     "latency": {"seconds", "when"},
     "status": {"status", "when", "body", "type", "code", "message", "save", "headers"},
     "html": {"when"},
+    "reset": {"when"},
     "rate_limit": {"code", "headers"},
 }
 
@@ -43,7 +44,7 @@ class Fault:
 
     def after(self) -> bool:
         """Whether the request is executed first."""
-        return self.kind == "drop_after" or self.settings.get("when") == "after"
+        return self.kind in ("drop_after", "half_answer") or self.settings.get("when") == "after"
 
     def as_json(self) -> Json:
         match = {"method": self.method, "path": self.path, "exact": self.exact}

@@ -42,7 +42,7 @@ class Entry:
             "status": self.reply.status or None,
             "answer": _readable(self.reply.body),
             "replayed": self.reply.headers.get("Idempotent-Replayed") == "true",
-            "dropped": self.reply.drop,
+            "dropped": not self.reply.arrives,
             "faults": self.faults,
         }
 

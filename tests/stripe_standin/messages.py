@@ -21,16 +21,23 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`drop` closes the connection instead of answering."""
+    """`drop` closes the connection instead of answering, `reset` does it rudely, `half` after half of the body."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     drop: bool = False
+    reset: bool = False
+    half: bool = False
+
+    @property
+    def arrives(self) -> bool:
+        return not (self.drop or self.reset or self.half)
 
 
 DROPPED = Reply(0, drop=True)
+RESET = Reply(0, reset=True)
 
 
 def json_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 import traceback
 from collections.abc import Callable
@@ -62,8 +63,8 @@ class Handler(BaseHTTPRequestHandler):
         except Exception:
             traceback.print_exc(file=sys.stderr)
             reply = json_reply(500, ApiError(500, "The stand-in has a defect.", type="api_error").body())
-        if reply.drop:
-            self._drop()
+        if reply.drop or reply.reset:
+            self._drop(rudely=reply.reset)
         else:
             self._send(reply)
 
@@ -102,13 +103,22 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(reply.body)
+            self.wfile.write(reply.body[: len(reply.body) // 2] if reply.half else reply.body)
         self.wfile.flush()
+        if reply.half:
+            self._drop()
 
-    def _drop(self) -> None:
-        """End the connection without a byte of an answer."""
+    def _drop(self, *, rudely: bool = False) -> None:
+        """End the connection here; rudely by a reset, as a process does that dies with unread bytes."""
         self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
+        if rudely:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # Closed in earnest only when the last of its files is.
+            self.rfile.close()
+            self.wfile.close()
+            self.connection.close()
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent: the journal under /_control/requests is the log."""

@@ -121,6 +121,7 @@ class Protocol:
                     yield "mark_closing", "finds it closing", world, here._replace(step="finish")
                 else:
                     yield "take_lease", "sends again", _one_more_send(world, index), here._replace(step="send")
+                    yield from self._by_clock(world, index)
             elif attempt.generation > process.cart and "one_per_cart" not in self.breaks:
                 yield "claimants", "the cart has moved on", world, IDLE
             else:

@@ -1,0 +1,22 @@
+"""How requests to Stripe travel: nowhere else than where they were sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import stripe
+
+
+class StraightClient(stripe.RequestsClient):
+    """The package's own transport, which follows redirects otherwise: whoever stands in between could have a customer's
+    address sent somewhere else, or turn the creation of a session into a look at a list. Stripe's API redirects
+    nothing, so a redirect is a failure like any other without an answer of Stripe's.
+    """
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        if getattr(self._thread_local, "session", None) is None:
+            # One per thread, as the package does it: they aren't safe to share.
+            session = self.requests.Session()
+            session.max_redirects = 0
+            self._thread_local.session = session
+        return super().request(*args, **kwargs)
