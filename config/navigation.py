@@ -55,6 +55,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("tenants.shop", "storefront"),
             ("tenants.host", "dns"),
             ("tenants.frontdoortoken", "key"),
+            ("tenants.servicetoken", "smart_toy"),
             ("tenants.auditentry", "history"),
         ),
     ),

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from tenants import access_desk  # noqa: F401  Django looks for pages in this module alone
+from tenants import access_desk, service_token_desk  # noqa: F401  Django looks for pages in this module alone
 from tenants.alert_webhooks import LONGEST_URL, SHORTEST_SECRET, describe_alert_webhook, set_alert_webhook
 from tenants.backoffice import (
     ChoicesDropdownFilter,

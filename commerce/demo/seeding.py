@@ -20,13 +20,16 @@ from inventory.stock import create_stock_row
 from inventory.variants import variant_key
 from tenants.audit import Actor
 from tenants.models import Host, Membership, ServiceToken, Shop, ShopSettings
-from tenants.service_tokens import PREFIX, issue_service_token, secret_digest
+from tenants.service_tokens import PREFIX, Material, issue_service_token, secret_digest
+from tenants.staff import EVERY_SHOP
 
 SEEDER: Final = Actor("system", "seed_demo")
 LOCALES: Final = ("en", "de")
 CLERKS: Final = "clerk"
 CLERK_CHANGES: Final = ("stockrow", "stockimport", "hold", "order", "checkoutattempt")
-OWNER_CHANGES: Final = ("product", "producttext", "variant", "shippingoption", "shop", "shopsettings", "stripeevent")
+OWNER_CHANGES: Final = (
+    "product", "producttext", "variant", "shippingoption", "shop", "shopsettings", "stripeevent", "servicetoken",
+)  # fmt: skip
 # Roles within a shop, and what they may change besides seeing it.
 GROUPS: Final = {
     CLERKS: CLERK_CHANGES,
@@ -111,12 +114,12 @@ def _seed_token(wanted: SeededToken) -> int:
         return 0
     issue_service_token(
         shop_id=wanted.shop_id,
+        scope=EVERY_SHOP,
         label="Demonstration",
         scopes=wanted.scopes,
         reason="Demonstration data",
         acting=SEEDER,
-        secret=wanted.secret,
-        token_id=wanted.token_id,
+        made_of=Material(wanted.token_id, wanted.secret),
     )
     return 1
 

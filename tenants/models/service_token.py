@@ -28,7 +28,9 @@ class ServiceToken(models.Model):
         RECONCILIATION_WRITE = "reconciliation:write", "Reconcile orders"
 
     id = models.CharField(primary_key=True, max_length=16, editable=False, db_collation="C")
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="service_tokens")
+    shop = models.ForeignKey(
+        Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="service_tokens", db_index=False
+    )
     label = models.CharField(max_length=60)
     scopes = ArrayField(models.CharField(max_length=32, choices=Scope))
     # Empty once it is revoked: what has ended leaves nothing to compare with.
@@ -37,6 +39,9 @@ class ServiceToken(models.Model):
     older_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(editable=False)
     created_by = models.CharField(max_length=160, editable=False)
+    # When and by whom the secret that works now was made: at the beginning, or by the last rotation.
+    secret_at = models.DateTimeField(editable=False)
+    secret_by = models.CharField(max_length=160, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
     older_used_at = models.DateTimeField(null=True, editable=False)
@@ -70,6 +75,11 @@ class ServiceToken(models.Model):
                 | Q(older_digest__regex=r"^[0-9a-f]{64}$", older_until__isnull=False),
             ),
         )  # fmt: skip
+        indexes = (
+            models.Index(name="service_token_newest", fields=["-created_at", "-id"]),  # reader: the admin's list
+            # reader: the same for a shop's own staff; and the reference's own check, should a shop ever go
+            models.Index(name="service_token_by_shop", fields=["shop", "-created_at", "-id"]),
+        )
 
     def __str__(self) -> str:
         return f"{self.label} ({self.shown})"

@@ -14,9 +14,10 @@ from django.utils import timezone
 from tenants.audit import Actor
 from tenants.credentials import forget_account
 from tenants.domain_probes import Probes
-from tenants.errors import NotFound
-from tenants.models import Host, ShopCredential, WebhookSecret
+from tenants.errors import Forbidden, NotFound
+from tenants.models import Host, ServiceToken, ShopCredential, WebhookSecret
 from tenants.onboarding import move_host, verify_host
+from tenants.service_tokens import end_older_secret, issue_service_token, revoke_service_token, rotate_service_token
 from tenants.staff import EVERY_SHOP, StaffScope
 from tenants.webhook_secrets import remove_secret, roll_secret
 from tests.fixtures.standin import StandIn
@@ -28,7 +29,7 @@ WHO = {"reason": "Mine now", "acting": Actor("staff", "mallory")}
 NO_NETWORK = Probes(lambda name: ["192.0.2.1"], lambda name: [], lambda name, path: "", lambda name: timezone.now())
 
 # `(whose rows, the verb on one of them)`
-VERBS: list[tuple[type[Any], Callable[[int, StaffScope, World], object]]] = [
+VERBS: list[tuple[type[Any], Callable[[Any, StaffScope, World], object]]] = [
     (ShopCredential, lambda pk, scope, world: forget_account(credential_id=pk, scope=scope, **WHO)),
     (Host, lambda pk, scope, world: verify_host(host_id=pk, scope=scope, probes=NO_NETWORK, **WHO)),
     (Host, lambda pk, scope, world: move_host(host_id=pk, scope=scope, to_shop=world.here.trade.shop, **WHO)),
@@ -39,6 +40,12 @@ VERBS: list[tuple[type[Any], Callable[[int, StaffScope, World], object]]] = [
         lambda pk, scope, world: roll_secret(
             secret_id=pk, scope=scope, secret="whsec_of_somebody_else", overlap_hours=0, **WHO
         ),
+    ),
+    (ServiceToken, lambda pk, scope, world: revoke_service_token(token_id=pk, scope=scope, **WHO)),
+    (ServiceToken, lambda pk, scope, world: end_older_secret(token_id=pk, scope=scope, **WHO)),
+    (
+        ServiceToken,
+        lambda pk, scope, world: rotate_service_token(token_id=pk, scope=scope, overlap_hours=1, **WHO),
     ),
 ]
 
@@ -78,6 +85,15 @@ def test_no_host_is_given_to_a_shop_outside_the_scope(world: World):
     assert world.untouched() == before
     mine.refresh_from_db()
     assert mine.shop_id == world.here.shop_id
+
+
+@pytest.mark.parametrize("scope", [StaffScope(frozenset({"alder-shop"})), StaffScope(frozenset())])
+def test_no_token_is_issued_for_a_shop_outside_the_scope(world: World, scope: StaffScope):
+    before = world.untouched()
+    for shop_id, error in ((world.there.shop_id, NotFound), ("nobody", NotFound), (None, Forbidden)):
+        with pytest.raises(error):
+            issue_service_token(shop_id=shop_id, scope=scope, label="mine", scopes=["orders:read"], **WHO)
+    assert world.untouched() == before
 
 
 def test_no_replay_acts_for_a_shop_outside_the_scope(world: World, standin: StandIn):

@@ -154,6 +154,7 @@ def build(standin: StandIn) -> World:
     Group.objects.create(name="a role of the platform")
     AccessAttempt.objects.create(username="somebody-locked-out", failures_since_start=1)
     issue_front_door_token(label="edge-of-the-platform", reason="A test", acting=Actor("staff", "nobody-of-theirs"))
+    issue(None, label="worker-of-the-platform")
     return World(here=here, there=there)
 
 

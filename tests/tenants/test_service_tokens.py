@@ -22,6 +22,7 @@ from tenants.models import AuditEntry, ServiceToken
 from tenants.secrecy import without_secrets
 from tenants.service_tokens import (
     IssuedServiceToken,
+    Material,
     end_older_secret,
     issue_service_token,
     revoke_service_token,
@@ -43,7 +44,8 @@ def acme(db: None) -> None:
 
 
 def issue(**more: Any) -> IssuedServiceToken:
-    return issue_service_token(**{"shop_id": "acme", "label": "worker", "scopes": ["inventory:hold"], **WHY, **more})
+    asked = {"shop_id": "acme", "scope": EVERY_SHOP, "label": "worker", "scopes": ["inventory:hold"], **WHY}
+    return issue_service_token(**asked | more)
 
 
 def admits(ring: ServiceTokens, token: str) -> bool:
@@ -175,7 +177,7 @@ class TestLife:
     def test_the_database_refuses_what_the_code_would_not_do(self, fields: dict[str, Any]):
         whole = {
             "id": "0" * 16, "label": "x", "scopes": ["orders:read"], "digest": "a" * 64, "created_by": "x",
-            "created_at": timezone.now(),
+            "created_at": timezone.now(), "secret_at": timezone.now(), "secret_by": "x",
         }  # fmt: skip
         with pytest.raises(IntegrityError), transaction.atomic():
             ServiceToken.objects.create(**whole | fields)
@@ -286,7 +288,7 @@ class TestCost:
         settings.SERVICE_TOKEN_SECONDS = 0.2
         ring = ServiceTokens()
         assert not admits(ring, f"hfs_{'1' * 16}_{'A' * 43}")
-        token = issue(token_id="1" * 16).token
+        token = issue(made_of=Material("1" * 16, "A" * 43)).token
         started = time.monotonic()
         while not admits(ring, token):
             assert time.monotonic() - started <= 10
