@@ -224,11 +224,7 @@ class TestBadInput:
         ],
     )  # fmt: skip
     def test_bodies(self, worker: Worker, row: StockRow, path: str, body: Any):
-        answer = worker.post(path, body)
-        # A body with a NUL or nobody's SKU is well-formed for validate's readers of stock, and short at worst.
-        assert refusal(answer) in ((400, "invalid_request"), (409, "inventory_insufficient"))
-        if answer.status_code == 409:
-            assert body == {"items": [{"sku": "a\0b", "quantity": 1}]}
+        assert refusal(worker.post(path, body)) == (400, "invalid_request")
         assert counters(row) == [(5, 0, 5)]
 
     @pytest.mark.parametrize(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from prometheus_client import REGISTRY
 from pytest_django import Settings
@@ -32,6 +30,7 @@ from tenants.service_tokens import (
 from tenants.staff import EVERY_SHOP
 from tests.factories.tenants import ShopFactory
 from tests.fixtures.lines import Lines
+from tests.fixtures.outages import postgresql_away
 
 pytestmark = pytest.mark.django_db
 STAFF = Actor("staff", "olga")
@@ -307,15 +306,3 @@ class TestCost:
             with pytest.raises(HostsUnavailable):
                 ring.admit(issued.token, shop_label="-")
         assert admits(ring, issued.token), "recovers by itself"
-
-
-@contextmanager
-def postgresql_away() -> Iterator[None]:
-    real = connection.settings_dict["HOST"]
-    connection.close()
-    connection.settings_dict["HOST"] = "/nonexistent"
-    try:
-        yield
-    finally:
-        connection.settings_dict["HOST"] = real
-        connection.close()
