@@ -1,4 +1,7 @@
-"""What is available: one indexed query, no locks. A preview; only a hold decides."""
+"""What is available: one indexed query, no locks. A preview; only a hold decides.
+
+The statements are functions of the database (migration 0012), whose plans a connection keeps.
+"""
 
 from __future__ import annotations
 
@@ -11,37 +14,18 @@ from django.db import connection
 from inventory.central import Central, query_may_fail, through_routes
 from inventory.errors import CentralQueryFailed, InventoryUnavailable
 from inventory.lines import Line
+from tenants.postgres.direct import ask_all, text_array
 
 State = Literal["in_stock", "low", "out"]
 
-# One row per variant, from where the shop would sell it now: its route's row or its own. Through `rule`, the mode is
-# found once per statement. What a route is missing is no news here: whoever has neither row is simply out.
-_BY_KEY: Final = """
-    WITH rule AS MATERIALIZED (SELECT inventory_central_mode(%(shop)s, %(enforced)s) AS mode)
-    SELECT w.variant_key, f.o_available,
-           CASE WHEN rule.mode = 'strict' THEN f.o_trouble END
-    FROM rule, unnest(%(keys)s::text[], %(quantities)s::integer[]) AS w (variant_key, quantity)
-    CROSS JOIN LATERAL inventory_stock_source(%(shop)s, w.variant_key, w.quantity, rule.mode) AS f
-"""
+# Without routes, for when the functions that know them fail.
 _BY_KEY_OWN: Final = """
     SELECT variant_key, available, NULL FROM inventory_stockrow
-    WHERE owner_id = %(shop)s AND variant_key = ANY (%(keys)s)
-"""
-_BY_SKU: Final = """
-    WITH rule AS MATERIALIZED (SELECT inventory_central_mode(%(shop)s, %(enforced)s) AS mode),
-    variants AS (
-        SELECT s.sku, s.variant_key FROM inventory_stockrow s WHERE s.owner_id = %(shop)s AND s.sku = ANY (%(skus)s)
-        UNION
-        SELECT r.sku, r.variant_key FROM inventory_poolroute r
-            WHERE r.shop_id = %(shop)s AND r.sku = ANY (%(skus)s) AND r.enabled)
-    SELECT v.sku, v.variant_key, coalesce(f.o_available, 0), coalesce(f.o_threshold, 0)
-    FROM rule, variants v
-    CROSS JOIN LATERAL inventory_stock_source(%(shop)s, v.variant_key, 1, rule.mode) AS f
-    ORDER BY v.variant_key
+    WHERE owner_id = %s AND variant_key = ANY (%s::text[])
 """
 _BY_SKU_OWN: Final = """
     SELECT sku, variant_key, available, low_stock_threshold FROM inventory_stockrow
-    WHERE owner_id = %(shop)s AND sku = ANY (%(skus)s) ORDER BY variant_key
+    WHERE owner_id = %s AND sku = ANY (%s::text[])
 """
 
 
@@ -91,28 +75,49 @@ def available_for_skus(*, shop_id: str, skus: Sequence[str]) -> list[Availabilit
     One query.
     """
     variants: dict[str, list[Availability]] = {sku: [] for sku in skus}
-    asked = {"shop": shop_id, "skus": list(variants)}
+    wanted = text_array(list(variants))
+
+    def ask(central: Central) -> list[Any]:
+        if central == "own":
+            return _own(_BY_SKU_OWN, shop_id, wanted)
+        with query_may_fail(central):
+            return ask_all(
+                columns="o_sku, o_variant_key, o_available, o_threshold",
+                function="inventory_available_by_sku",
+                shop_id=shop_id,
+                arguments="%s::text[], %s",
+                values=(wanted, central == "enforced"),
+            )
+
     try:
-        rows = _ask(shop_id, _BY_SKU, _BY_SKU_OWN, asked)
+        rows = through_routes(shop_id=shop_id, work=ask)
     except CentralQueryFailed:
         rows = []  # as above
-    for sku, key, available, threshold in rows:
+    for sku, key, available, threshold in sorted(rows):
         variants[sku].append(Availability(sku, key, available, state_of(available=available, threshold=threshold)))
     return [item for sku, found in variants.items() for item in found or [Availability(sku, sku, 0, "out")]]
 
 
 def _look(shop_id: str, keys: list[str], quantities: list[int]) -> list[tuple[str, int | None, str | None]]:
-    return _ask(shop_id, _BY_KEY, _BY_KEY_OWN, {"shop": shop_id, "keys": keys, "quantities": quantities})
-
-
-def _ask(shop_id: str, through_pools: str, own_alone: str, asked: dict[str, Any]) -> list[Any]:
-    """The rows of one statement, or of its plainer sister when that one fails."""
+    wanted = text_array(keys)
 
     def ask(central: Central) -> list[Any]:
-        with query_may_fail(central), connection.cursor() as cursor:
-            statement = own_alone if central == "own" else through_pools
-            cursor.execute(statement, asked | {"enforced": central == "enforced"})
-            rows: list[Any] = cursor.fetchall()
-        return rows
+        if central == "own":
+            return _own(_BY_KEY_OWN, shop_id, wanted)
+        with query_may_fail(central):
+            return ask_all(
+                columns="o_variant_key, o_available, o_trouble",
+                function="inventory_available_by_key",
+                shop_id=shop_id,
+                arguments="%s::text[], %s::integer[], %s",
+                values=(wanted, quantities, central == "enforced"),
+            )
 
     return through_routes(shop_id=shop_id, work=ask)
+
+
+def _own(statement: str, shop_id: str, wanted: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [shop_id, wanted])
+        rows: list[Any] = cursor.fetchall()
+    return rows

@@ -6,10 +6,14 @@ runs alone: to PostgreSQL the two are one transaction then. Needs client-side bi
 
 from __future__ import annotations
 
+import math
+import select
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from django.db.backends.postgresql import base
+from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
 from tenants.database import NO_SCOPE, current_scope
@@ -19,10 +23,37 @@ UNKNOWN: Final = "unknown"
 """What a transaction runs as after a failed statement or a rollback to a savepoint, which take settings back too."""
 
 
+ASKED_EVERY_SECONDS: Final = 30.0
+"""Firewalls drop idle connections after minutes, and tell nobody."""
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.execute_wrappers.append(carry_scope)
+        self._asked_at = -math.inf
+
+    def is_usable(self) -> bool:
+        """Whether a kept connection still leads anywhere; asked by Django before a request's first statement.
+
+        Most servers that end a connection have said so on its socket, and looking there costs no round trip, which
+        `SELECT 1` would. Whatever lies there, and half a minute without that question, leads to it all the same.
+        """
+        now = time.monotonic()
+        if now - self._asked_at < ASKED_EVERY_SECONDS and _is_silent(self.connection):
+            return True
+        usable = bool(super().is_usable())
+        self._asked_at = now if usable else -math.inf
+        return usable
+
+
+def _is_silent(connection: Connection[Any] | None) -> bool:
+    """Open, idle, and with nothing to be read from it: no farewell of the server's, no end of the stream."""
+    if connection is None or connection.pgconn.transaction_status != IDLE:
+        return False
+    socket = select.poll()
+    socket.register(connection.pgconn.socket, select.POLLIN)  # errors and hang-ups are told without being asked for
+    return not socket.poll(0)
 
 
 def carry_scope(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:

@@ -24,7 +24,15 @@ _SCOPE: Final = (
 
 
 def ask(*, columns: str, function: str, shop_id: str, arguments: str, values: Sequence[Any]) -> tuple[Any, ...]:
-    """The one row that `SELECT columns FROM function(shop_id, arguments)` answers, in the scope that is current.
+    """The one row of `ask_all`."""
+    (row,) = ask_all(columns=columns, function=function, shop_id=shop_id, arguments=arguments, values=values)
+    return row
+
+
+def ask_all(
+    *, columns: str, function: str, shop_id: str, arguments: str, values: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """The rows that `SELECT columns FROM function(shop_id, arguments)` answers, in the scope that is current.
 
     `arguments` are placeholders with their casts, for `values`. Joins the caller's transaction, where there is one.
     Raises Django's database errors.
@@ -35,11 +43,10 @@ def ask(*, columns: str, function: str, shop_id: str, arguments: str, values: Se
     if straight is None:
         with connection.cursor() as cursor:
             cursor.execute(plain, given)
-            row: tuple[Any, ...] = cursor.fetchone()
-        return row
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
     with connection.wrap_database_errors, Cursor(connection.connection) as own:
-        own.execute(straight, given)
-        return own.fetchone() or ()
+        return own.execute(straight, given).fetchall()
 
 
 @lru_cache(maxsize=64)
