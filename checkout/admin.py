@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -19,6 +18,7 @@ from checkout.models import CheckoutAttempt
 from checkout.resolver import resolve_attempt
 from checkout.settle import SessionVerdict, Settlement, settle_session
 from commerce.admin import stripe_links
+from commerce.admin.asking import NoReasonForm
 from commerce.admin.display import (
     User,
     document,
@@ -70,12 +70,6 @@ STOCK_AFTER = {
     Hold.Status.RELEASED: " Its stock is free again.",
     Hold.Status.EXPIRED: " Its stock is free again.",
 }
-
-
-class NoReasonForm(forms.Form):
-    """For questions: looking at Stripe again does what every background job does anyway."""
-
-    reason = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
 # ---------------------------------------------------------------- verbs of this desk

@@ -2,13 +2,17 @@
 
 from commerce.cart.models import Cart, CartLine
 from commerce.catalog.models import Product, ProductText, Variant
+from commerce.disputes.models import Dispute
 from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.orders.models import Order, OrderLine
 from commerce.shipping.models import ShippingOption
+from commerce.subscriptions.models import Invoice, Subscription
 
 __all__ = [
     "Cart",
     "CartLine",
+    "Dispute",
+    "Invoice",
     "JournalEntry",
     "JournalLine",
     "Order",
@@ -16,5 +20,6 @@ __all__ = [
     "Product",
     "ProductText",
     "ShippingOption",
+    "Subscription",
     "Variant",
 ]

@@ -42,7 +42,10 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Payments",
         (
             ("webhooks.stripeevent", "bolt"),
+            ("commerce.dispute", "gavel"),
             ("commerce.journalentry", "account_balance"),
+            ("commerce.subscription", "autorenew"),
+            ("commerce.invoice", "request_quote"),
             ("tenants.stripeobject", "link"),
             ("tenants.shoppayments", "key"),
             ("tenants.shopcredential", "badge"),

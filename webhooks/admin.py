@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import Prefetch, Q, QuerySet
@@ -15,6 +16,7 @@ from django.utils.html import format_html
 
 from checkout.admin import CheckoutOrderAdmin
 from commerce.admin import stripe_links
+from commerce.admin.asking import NoReasonForm
 from commerce.admin.display import User, document, may_view, mono, pairs, panel, reader_link, shop_moment, shortened
 from commerce.admin.lists import KeySearch, LastingFilter, saved_view
 from commerce.admin.timeline import Moment, Step
@@ -26,21 +28,25 @@ from tenants.backoffice import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     ReasonAction,
+    ReasonForm,
     Refused,
     RelatedDropdownFilter,
     badge,
     link_to,
     list_url,
     time_left,
+    widgets,
 )
 from tenants.desk_scope import scope_of
 from tenants.display import EMPTY, Tone
 from tenants.errors import HoldfastError
-from tenants.models import ShopCredential
+from tenants.models import Shop, ShopCredential
 from tenants.staff import StaffScope, staff_scope
-from webhooks.dead_letters import REPLAYABLE, Replay, masked, masked_text, replay_event
+from webhooks.dead_letters import REPLAYABLE, Replay, associate_event, replay_event
 from webhooks.dispatch import HANDLERS
+from webhooks.masking import masked, masked_text
 from webhooks.models import EventDelivery, StripeEvent
+from webhooks.rehearsal import rehearse_event
 
 Status = StripeEvent.Status
 
@@ -129,6 +135,39 @@ def replay(event: StripeEvent, mandate: Mandate) -> str:
     return said(outcome)
 
 
+class AssociateForm(ReasonForm):
+    """Whose the event's object is. Its choices are one's own shops."""
+
+    shop = forms.ModelChoiceField(
+        Shop.objects.order_by("name"),
+        widget=widgets.UnfoldAdminSelectWidget,
+        help_text="All later events about the same object are this shop's too. This can't be taken back here.",
+    )
+
+
+def plan_association(event: StripeEvent) -> str | Refused:
+    if event.status != Status.DEAD or event.shop_id is not None:
+        return Refused("Only dead letters that no shop could be found for can be given to one.")
+    return f"{event.object_id or 'Its object'} becomes the chosen shop's, and the event is handled at once."
+
+
+def associate(event: StripeEvent, mandate: Mandate) -> str:
+    outcome = associate_event(
+        event_pk=event.pk,
+        shop_id=mandate.fields["shop"].pk,
+        scope=mandate.scope,
+        reason=mandate.reason,
+        acting=mandate.acting,
+    )
+    if outcome.outcome in {"dead", "deferred"}:
+        raise StillUnprocessed(f"It is {outcome.shop_id}'s now. {said(outcome)}")
+    return said(outcome)
+
+
+def rehearse(event: StripeEvent, mandate: Mandate) -> str:
+    return rehearse_event(event_pk=event.pk, scope=mandate.scope)
+
+
 def said(outcome: Replay) -> str:
     shop = f" for {outcome.shop_id}" if outcome.shop_id else ""
     why = f" {masked_text(outcome.reason)}" if outcome.reason else ""
@@ -153,14 +192,17 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
         ("shop", RelatedDropdownFilter),
         TypeFilter,
         AccountFilter,
+        "other_version",
         ("received_at", RangeDateTimeFilter),
     )
     search_fields = ("event_id", "object_id")
     search_help_text = "evt_…, or its object: cs_…, pi_…, ch_…"
     ordering = ("-received_at",)
     sortable_by = ("received",)
-    actions_list = ("dead_letters",)
+    actions_list = ("dead_letters", "unplaced", "other_versions")
     dead_letters = saved_view("Dead letters", "status__exact=dead", name="dead")
+    unplaced = saved_view("Of no known shop", "status__exact=dead&shop__isnull=True", name="unplaced")
+    other_versions = saved_view("Other API version", "other_version__exact=1", name="version")
     empty_text = "No event has come in yet. Stripe sends them to /api/stripe-webhook."
     inlines = (DeliveryInline,)
     reason_actions = (
@@ -171,6 +213,24 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
             verb=replay,
             permission="webhooks.change_stripeevent",
             help="Received, failed and dead events can be replayed. What they say is read from Stripe anew.",
+        ),
+        ReasonAction(
+            name="rehearse",
+            label="Dry run",
+            plan=lambda event: "Stripe is asked, and you are told what a replay would do. Nothing is written.",
+            verb=rehearse,
+            permission="webhooks.change_stripeevent",
+            help="Harmless: nothing is written.",
+            form=NoReasonForm,
+        ),
+        ReasonAction(
+            name="associate",
+            label="Associate with a shop",
+            plan=plan_association,
+            verb=associate,
+            permission="webhooks.change_stripeevent",
+            help="For dead letters whose object is no known shop's. Who said so, when and why is kept.",
+            form=AssociateForm,
         ),
     )
 
@@ -200,9 +260,15 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
             ("Event", at_stripe(event.event_id)),
             ("Object", at_stripe(event.object_id)),
             ("Account", f"{event.account}, {'live' if event.livemode else 'test'} mode"),
-            ("API version", mono(event.api_version)),
+            ("API version", self.version(event)),
             ("Request id", mono(event.request_id)),
         ]
+
+    @staticmethod
+    def version(event: StripeEvent) -> str:
+        shown = mono(event.api_version)
+        told = badge(f"not the {settings.STRIPE_API_VERSION} that is read here", "warn")
+        return format_html("{} {}", shown, told) if event.other_version else shown
 
     @admin.display(description="Status")
     def state(self, event: StripeEvent) -> str:
@@ -214,7 +280,9 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
 
     @admin.display(description="Account")
     def account_and_mode(self, event: StripeEvent) -> str:
-        return format_html("{} {}", event.account, badge("live", "warn") if event.livemode else "")
+        live = badge("live", "warn") if event.livemode else ""
+        version = badge(f"API {event.api_version or 'unknown'}", "warn") if event.other_version else ""
+        return format_html("{} {} {}", event.account, live, version)
 
     @admin.display(description="Received", ordering="received_at")
     def received(self, event: StripeEvent) -> str:

@@ -1,17 +1,17 @@
-"""Dead letters: events replayed by hand, and shown without the secrets and the persons in them (W7)."""
+"""Dead letters: associated with their shop, and replayed by hand (W7)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from django.db import transaction
 
 from tenants.audit import Actor, record_audit
 from tenants.errors import HoldfastError, NotFound
+from tenants.models import Shop
+from tenants.ownership import StripeScope, record_ownership
 from tenants.staff import StaffScope
 from webhooks.inbox import handle_event
 from webhooks.models import StripeEvent
@@ -53,19 +53,62 @@ def replay_event(*, event_pk: int, scope: StaffScope, reason: str, acting: Actor
         return Replay(event.event_id, "ignored", None, "Nothing here handles events of this type.")
     if found.shop_id is None:
         return Replay(event.event_id, "dead", None, found.resolution.reason)
+    return _handled(event, found.shop_id)
+
+
+def associate_event(*, event_pk: int, shop_id: str, scope: StaffScope, reason: str, acting: Actor) -> Replay:
+    """Says whose the object of a dead letter is, for this event and all later ones, and handles the event.
+
+    Only what nobody could place is taken: where metadata, map or account contradict each other, a person's word would
+    be one more. Raises NotFound as `replay_event` does, also for a shop outside `scope`; NotReplayable otherwise, with
+    nothing written. Durable; audited with who, when and why; asks Stripe.
+    """
+    if not scope.sees(shop_id) or not Shop.objects.filter(pk=shop_id, settings__isnull=False).exists():
+        raise NotFound("There is no such shop.")
+    with transaction.atomic(durable=True):  # tx 1
+        event = _locked(event_pk, scope)
+        if event.status != Status.DEAD or event.shop_id is not None:
+            raise NotReplayable("Its shop is known." if event.shop_id else "It is no dead letter.")
+        if not event.object_id:
+            raise NotReplayable("It names no object that could be somebody's.")
+        kind = str(event.payload["data"]["object"].get("object") or "")[:64]
+        scoped = StripeScope(event.livemode, event.account)
+        record_ownership(scope=scoped, shop_id=shop_id, objects=[(kind, event.object_id)], source="staff")
+        found = triage(event)
+        if found.shop_id != shop_id:
+            why = found.resolution.reason if found.resolution else "Nothing here handles events of this type."
+            raise NotReplayable(f"It can't be {shop_id}'s. {why}")
+        record_audit(
+            shop_id=shop_id,
+            acting=acting,
+            action="event.associate",
+            object_type="stripe_event",
+            object_id=event.event_id,
+            reason=reason,
+            data={"type": event.type, "account": event.account, "object": event.object_id},
+        )
+    return _handled(event, shop_id)  # no tx
+
+
+def _handled(event: StripeEvent, shop_id: str) -> Replay:
     outcome = handle_event(event_pk=event.pk)  # no tx around it: asks Stripe, then its handler's own
     event.refresh_from_db(fields=["status", "error"])
-    log.info("event_replayed", event_id=event.event_id, shop_id=found.shop_id, outcome=outcome)
+    log.info("event_replayed", event_id=event.event_id, shop_id=shop_id, outcome=outcome)
     if outcome == "deferred" and event.status == Status.DEAD:
         outcome = "dead"
-    return Replay(event.event_id, outcome, found.shop_id, "" if outcome == "processed" else event.error)
+    return Replay(event.event_id, outcome, shop_id, "" if outcome == "processed" else event.error)
+
+
+def _locked(event_pk: int, scope: StaffScope) -> StripeEvent:
+    event = scope.rows(StripeEvent.objects.select_for_update(no_key=True), "shop").filter(pk=event_pk).first()
+    if event is None:
+        raise NotFound("There is no such event.")
+    return event
 
 
 @transaction.atomic(durable=True)
 def _take_up(*, event_pk: int, scope: StaffScope, reason: str, acting: Actor) -> tuple[StripeEvent, Triage]:
-    event = scope.rows(StripeEvent.objects.select_for_update(no_key=True), "shop").filter(pk=event_pk).first()
-    if event is None:
-        raise NotFound("There is no such event.")
+    event = _locked(event_pk, scope)
     if event.status not in REPLAYABLE:
         raise NotReplayable(f"The event is {event.get_status_display().lower()}: there is nothing to replay.")
     was = event.status
@@ -82,68 +125,3 @@ def _take_up(*, event_pk: int, scope: StaffScope, reason: str, acting: Actor) ->
         data={"type": event.type, "account": event.account, "was": was, "resolved_by": event.resolved_by},
     )
     return event, found
-
-
-# ---------------------------------------------------------------- what may be shown
-HIDDEN: Final = "•••"
-
-# Names of members, or their endings after an underscore, whose value is a person's, a card's or a key to something.
-# Source: the objects of Stripe's API 2026-10-28.endive. Too much hidden costs a look into Stripe's dashboard; too
-# little can't be taken back.
-_TELLING: Final = re.compile(
-    r"(?:^|_)(?:email|emails|name|phone|address|addresses|dob|birth_?date|ip|iban|bic|last4|fingerprint|number|cvc|"
-    r"exp_month|exp_year|cryptogram|secret|token|password|pdf|id_number|tax_ids?|user_agent|signature|cashtag|"
-    r"line[12]|city|postal_code|state_province|sort_code|evidence|custom_fields)$"
-    # Stripe's pages need no login; where the shop sends its customers is no secret.
-    r"|(?:^|(?<!cancel)(?<!success)(?<!return)(?<!refresh)_)url$"
-)
-# Objects that describe a person as a whole: everything in them is hidden but what says nothing about whom.
-_ABOUT_SOMEBODY: Final = frozenset(
-    {
-        "address", "billing", "billing_address", "billing_details", "collected_information", "custom_fields",
-        "customer_address", "customer_details", "customer_shipping", "customer_tax_ids", "evidence", "individual",
-        "owner", "payer_details", "payment_method_details", "shipping", "shipping_address", "shipping_details",
-        "tax_ids",
-    }
-)  # fmt: skip
-_SAYS_NOTHING: Final = frozenset({"object", "country", "type", "brand", "funding", "network", "tax_exempt", "livemode"})
-
-# In free text, such as a description or an error.
-_EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_SECRET: Final = re.compile(r"\b(?:(?:sk|rk|ek|pk)_(?:live|test)_\w+|whsec_\w+)|\b\w+_secret_\w+")
-_CARD_OR_PHONE: Final = re.compile(r"(?<![\w.+-])(?:\+\d(?:[ -]?\d){7,14}|\d(?:[ -]?\d){11,18})(?![\w-])")
-
-
-def masked(value: Any) -> Any:
-    """A JSON value as it may be shown to staff: the same shape, ids, amounts and states; persons and secrets hidden.
-
-    Nulls, empty texts and booleans stay: that something is missing is often the reason one looks.
-    """
-    if isinstance(value, Mapping):
-        return {name: _masked_member(str(name), member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [masked(member) for member in value]
-    return masked_text(value) if isinstance(value, str) else value
-
-
-def masked_text(text: str) -> str:
-    """Free text without e-mail addresses, keys, and numbers that may be cards or phones."""
-    for pattern in (_EMAIL, _SECRET, _CARD_OR_PHONE):
-        text = pattern.sub(HIDDEN, text)
-    return text
-
-
-def _masked_member(name: str, value: Any) -> Any:
-    lowered = name.lower()
-    if lowered in _ABOUT_SOMEBODY or _TELLING.search(lowered):
-        return _hidden(value)
-    return masked(value)
-
-
-def _hidden(value: Any) -> Any:
-    """Every leaf hidden, the shape kept."""
-    if isinstance(value, Mapping):
-        return {name: masked(member) if name in _SAYS_NOTHING else _hidden(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_hidden(member) for member in value]
-    return value if value is None or value == "" or isinstance(value, bool) else HIDDEN

@@ -26,6 +26,10 @@ FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=5), timedelta(minutes=10)
 # With the backoff above: about two and a half hours of tries, then a person looks.
 MOST_ATTEMPTS = 20
 RUN_FOR = 40.0
+BATCH = 50
+# One in so many of a full batch is from the other end of the queue.
+NEWEST_SHARE = 5
+UNFINISHED = (Status.RECEIVED, Status.PROCESSING, Status.FAILED, Status.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,9 @@ def handle_event(*, event_pk: int, now: datetime | None = None) -> str:
             raise LookupError("The event has no shop.")
         shop = load_shop(event.shop_id, request_id=event.request_id)
         with bind_shop(shop):
-            HANDLERS[event.type](shop, _envelope(event))
+            HANDLERS[event.type](shop, envelope_of(event))
     except Exception as error:
-        _fail(event, error)
+        _fail(event, error, now)
         return "deferred"
     PROCESS_SECONDS.labels(shop_id=event.shop_id, type=event.type).observe(time.monotonic() - began)
     StripeEvent.objects.filter(pk=event.pk).update(
@@ -62,19 +66,35 @@ def handle_event(*, event_pk: int, now: datetime | None = None) -> str:
     return "processed"
 
 
-def sweep_once(*, now: datetime, limit: int = 200) -> SweepReport:
-    """Takes up to `limit` due events, oldest due first: failed ones and orphaned ones. Safe side by side."""
+def sweep_once(*, now: datetime, limit: int = BATCH) -> SweepReport:
+    """Takes due events until there are none or the time is up: failed ones, orphaned ones, dead letters whose shop may
+    be known by now. Safe side by side.
+
+    Batches of `limit`: most of them the longest due, some the last to become due, so that neither a backlog keeps new
+    trouble waiting nor new trouble the backlog.
+    """
     began = time.monotonic()
-    due = list(
-        StripeEvent.objects.filter(
-            status__in=[Status.RECEIVED, Status.PROCESSING, Status.FAILED], next_attempt_at__lte=now
-        ).order_by("next_attempt_at")[:limit]
-    )
-    outcomes = []
-    for event in due:
-        if time.monotonic() - began > RUN_FOR:
-            break
-        outcomes.append(_sweep(event, now))
+    outcomes: list[str] = []
+    while due := due_events(now, limit):
+        for event in due:
+            if time.monotonic() - began > RUN_FOR:
+                return _report(outcomes)
+            outcomes.append(_sweep(event, now))
+    return _report(outcomes)
+
+
+def due_events(now: datetime, limit: int) -> list[StripeEvent]:
+    """A batch of the sweep's: up to `limit` of the longest due, and of a full one some from the other end."""
+    events = StripeEvent.objects.filter(status__in=UNFINISHED, next_attempt_at__lte=now)
+    late = list(events.order_by("next_attempt_at")[:limit])
+    if len(late) < limit:
+        return late
+    newest = events.order_by("-next_attempt_at")[: limit // NEWEST_SHARE]
+    found = {event.pk: event for event in (*newest, *late)}
+    return list(found.values())
+
+
+def _report(outcomes: list[str]) -> SweepReport:
     return SweepReport(found=len(outcomes), processed=outcomes.count("processed"), failed=outcomes.count("deferred"))
 
 
@@ -82,11 +102,11 @@ def _sweep(event: StripeEvent, now: datetime) -> str:
     if event.shop_id is None:
         # Stored, and then its process died before it was judged.
         try:
-            found = triage(event)
+            found = triage(event, now=now)
         except Exception as error:
             # Counted as a try: an event that can't even be judged must not stand before the others for ever.
             event.attempts += 1
-            _fail(event, error)
+            _fail(event, error, now)
             return "deferred"
         if found.verdict is not Verdict.RESOLVED:
             return str(found.verdict)
@@ -103,7 +123,7 @@ def _take(*, event_pk: int, now: datetime) -> bool:
     )
 
 
-def _fail(event: StripeEvent, error: Exception) -> None:
+def _fail(event: StripeEvent, error: Exception, now: datetime) -> None:
     dead = event.attempts >= MOST_ATTEMPTS
     backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(event.attempts - 1, 10))
     log.warning("event_failed", event_id=event.event_id, type=event.type, attempts=event.attempts, exc_info=error)
@@ -112,11 +132,12 @@ def _fail(event: StripeEvent, error: Exception) -> None:
         status=Status.DEAD if dead else Status.FAILED,
         attempts=event.attempts,
         error=f"{type(error).__name__}: {error}"[:2000],
-        next_attempt_at=None if dead else timezone.now() + backoff,
+        next_attempt_at=None if dead else now + backoff,
     )
 
 
-def _envelope(event: StripeEvent) -> Envelope:
+def envelope_of(event: StripeEvent) -> Envelope:
+    """A stored event as its handler takes it."""
     return Envelope(
         event_id=event.event_id,
         type=event.type,

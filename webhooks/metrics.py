@@ -12,6 +12,10 @@ from tenants.metrics import BUCKETS, NO_SHOP
 from webhooks.models import StripeEvent
 
 SIGNATURE_REFUSED = Counter("webhook_signature_refused_total", "Deliveries without a valid signature.", ["shop_id"])
+MALFORMED = Counter("webhook_malformed_total", "Signed bodies that are no event.", ["shop_id"])
+OTHER_VERSION = Counter(
+    "webhook_api_version_mismatch_total", "Deliveries in another API version than is read here.", ["shop_id"]
+)
 TENANT_MISMATCH = Counter("webhook_tenant_mismatch_total", "Events of another shop, or of two.", ["shop_id"])
 TENANT_UNRESOLVABLE = Counter("webhook_tenant_unresolvable_total", "Events of no known shop.", ["shop_id"])
 PROCESS_SECONDS = Histogram("webhook_process_seconds", "Handling of one event.", ["shop_id", "type"], buckets=BUCKETS)

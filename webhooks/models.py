@@ -35,9 +35,13 @@ class StripeEvent(models.Model):
     created_at = models.DateTimeField(help_text="When Stripe says it happened.")
     received_at = models.DateTimeField()
     processed_at = models.DateTimeField(null=True, blank=True)
-    # When the sweep may take it: after a failure's backoff, or after the lease of whoever is at it now.
+    # When the sweep may take it: after a failure's backoff, after the lease of whoever is at it now, or to see whether
+    # a dead letter's shop is known by now.
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     request_id = models.CharField(max_length=64, blank=True, default="")
+    other_version = models.BooleanField(
+        default=False, db_default=False, help_text="Rendered in another API version than this product reads."
+    )
 
     objects = ShopQuerySet["StripeEvent"].as_manager()
 
@@ -53,10 +57,10 @@ class StripeEvent(models.Model):
         indexes = (
             # reader: the sweep
             models.Index(
-                name="event_due",
-                fields=["next_attempt_at"],
-                condition=Q(status__in=["received", "processing", "failed"]),
+                name="event_next_attempt", fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False)
             ),
+            # reader: the admin's "other API version"
+            models.Index(name="event_other_version", fields=["-received_at"], condition=Q(other_version=True)),
             models.Index(name="event_by_object", fields=["object_id"]),  # reader: an order's timeline, twin events
             models.Index(name="event_by_time", fields=["-received_at"]),  # reader: the admin's list
             models.Index(name="event_by_status", fields=["status", "-received_at"]),  # reader: dead letters

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from commerce.gateway.client import at_most
 from commerce.gateway.signatures import verify_signature
 from tenants.context import ShopContext
 from tenants.database import as_system
@@ -19,17 +20,18 @@ from tenants.ownership import StripeScope
 from webhooks.envelope import Envelope, read_envelope
 from webhooks.errors import SignatureRefused, TenantUnresolvable
 from webhooks.inbox import handle_event
-from webhooks.metrics import SIGNATURE_REFUSED, TENANT_MISMATCH
+from webhooks.metrics import MALFORMED, OTHER_VERSION, SIGNATURE_REFUSED, TENANT_MISMATCH
 from webhooks.models import EventDelivery, StripeEvent
-from webhooks.triage import Verdict, triage
+from webhooks.triage import ASK_AGAIN_FOR, Verdict, triage
 
 log = structlog.get_logger(__name__)
 Status = StripeEvent.Status
 
 # The sweep leaves a new event alone for this long: the request that brought it is handling it.
 HEAD_START = timedelta(seconds=30)
-# Stripe is asked to send an unresolvable event again for a day, then the dead letter alone remembers it.
-ASK_AGAIN_FOR = timedelta(hours=24)
+# Seconds for one answer of Stripe's while Stripe itself waits for ours: a checkout's customer is kept from our page for
+# up to ten seconds by it. What takes longer is the sweep's.
+INLINE_PATIENCE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,11 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
     if signer is None:
         SIGNATURE_REFUSED.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
         raise SignatureRefused("The signature is missing or wrong.")
-    envelope = read_envelope(body, signer=signer)
+    try:
+        envelope = read_envelope(body, signer=signer)
+    except SignatureRefused:
+        MALFORMED.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
+        raise
     event, delivery = store(
         scope=StripeScope(signer.scope.livemode, envelope.account),
         envelope=envelope,
@@ -58,6 +64,9 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
         shop_id=host_shop.shop_id if host_shop else None,
         request_id=request_id,
     )
+    if event.other_version:
+        OTHER_VERSION.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
+        log.warning("event_of_another_api_version", event_id=event.event_id, api_version=event.api_version)
     try:
         receipt = _act(event=event, host_shop=host_shop)
     except TenantMismatch:
@@ -84,6 +93,7 @@ def store(
                 event_id=envelope.event_id,
                 type=envelope.type,
                 api_version=envelope.api_version,
+                other_version=envelope.api_version != settings.STRIPE_API_VERSION,
                 object_id=envelope.object_id[:255],
                 payload=envelope.payload,
                 created_at=envelope.created_at,
@@ -117,7 +127,8 @@ def _act(*, event: StripeEvent, host_shop: ShopContext | None) -> Receipt:
         if settings.WEBHOOK_TENANT_ASSERTION_ENABLED:
             # This delivery's verdict, not the event's: the sweep still handles it, for the shop it belongs to.
             raise TenantMismatch("This event belongs to another shop than this host.")
-    return Receipt(event.event_id, handle_event(event_pk=event.pk))
+    with at_most(INLINE_PATIENCE):
+        return Receipt(event.event_id, handle_event(event_pk=event.pk))
 
 
 def _note(delivery: EventDelivery, outcome: str) -> None:

@@ -13,7 +13,10 @@ from tenants.models import Shop
 from tenants.ownership import StripeScope, owner_of
 
 # Fields of an event's object that name objects which the map may know. Events carry ids there, never whole objects.
-REFERENCES = ("id", "payment_intent", "charge", "latest_charge", "subscription", "invoice", "customer", "setup_intent")
+REFERENCES = (
+    "id", "payment_intent", "charge", "latest_charge", "subscription", "invoice", "latest_invoice", "schedule",
+    "customer", "setup_intent",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,7 @@ def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any], claimed
     if claimed and claimed != scope.account:
         reason = f"It says that it is of {claimed[:64]}; the secret that verified it is of {scope.account}."
         return Resolution(None, "", mismatch=True, reason=reason)
-    metadata = event_object.get("metadata")
-    named = str(metadata.get("shop_id") or "") if isinstance(metadata, Mapping) else ""
+    named = named_shop(event_object)
     known = owner_of(scope=scope, object_ids=references(event_object))
     if len(known) > 1:
         return Resolution(None, "", mismatch=True, reason=f"Its objects belong to {', '.join(sorted(known))}.")
@@ -56,6 +58,23 @@ def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any], claimed
     return Resolution(found, "metadata" if named else "object" if found != capped else "account")
 
 
+def named_shop(event_object: Mapping[str, Any]) -> str:
+    """The shop in the object's metadata; an invoice has the metadata of its subscription inside. Empty for none."""
+    for holder in (event_object, _subscription_of(event_object)):
+        metadata = holder.get("metadata")
+        if isinstance(metadata, Mapping) and (named := metadata.get("shop_id")):
+            return str(named)
+    return ""
+
+
 def references(event_object: Mapping[str, Any]) -> list[str]:
     """Ids that the object names, its own first."""
-    return [value for name in REFERENCES if isinstance(value := event_object.get(name), str) and value]
+    named = [event_object.get(name) for name in REFERENCES] + [_subscription_of(event_object).get("subscription")]
+    return [value for value in named if isinstance(value, str) and value]
+
+
+def _subscription_of(event_object: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where an invoice names its subscription, since API 2025-03-31.basil."""
+    parent = event_object.get("parent")
+    details = parent.get("subscription_details") if isinstance(parent, Mapping) else None
+    return details if isinstance(details, Mapping) else {}

@@ -3,6 +3,24 @@ ends, in webhooks/admin.py; everything that commerce knows of it is in `orders`.
 is registered in checkout/cart_admin.py.
 """
 
-from commerce.admin import carts, catalog, journal, shipping, stripe_accounts, webhook_secrets
+from commerce.admin import (
+    carts,
+    catalog,
+    disputes,
+    journal,
+    shipping,
+    stripe_accounts,
+    subscriptions,
+    webhook_secrets,
+)
 
-__all__ = ["carts", "catalog", "journal", "shipping", "stripe_accounts", "webhook_secrets"]
+__all__ = [
+    "carts",
+    "catalog",
+    "disputes",
+    "journal",
+    "shipping",
+    "stripe_accounts",
+    "subscriptions",
+    "webhook_secrets",
+]

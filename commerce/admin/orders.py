@@ -48,7 +48,7 @@ STATUS_TONES: dict[str, Tone] = {
     Order.Status.AUTHORISED: "info",
     Order.Status.REFUNDED: "warn",
 }
-ATTENTION = Q(status=Order.Status.REVIEW) | Q(amount_differs=True)
+ATTENTION = Q(status=Order.Status.REVIEW) | Q(amount_differs=True) | Q(disputed=True)
 # A story is read by a person; an order with more entries than this is read in the audit trail's own list.
 MOST_ENTRIES = 200
 
@@ -72,6 +72,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         ("shop", RelatedDropdownFilter),
         ("status", ChoicesDropdownFilter),
         "amount_differs",
+        "disputed",
         ("created_at", RangeDateTimeFilter),
     )
     search_fields = ("number", "email", "session_id", "payment_intent_id")
@@ -274,6 +275,8 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         found = [badge("review", "bad")] if order.status == Order.Status.REVIEW else []
         if order.amount_differs:
             found.append(badge("amount differs", "warn"))
+        if order.disputed:
+            found.append(badge("disputed", "bad"))
         return format_html("{} " * len(found), *found) if found else EMPTY
 
     @admin.display(description="Billing address")

@@ -12,7 +12,15 @@ from tenants.display import EMPTY
 
 STRIPES_API: Final = "https://api.stripe.com"
 # Prefix of an id → its page. Ids of other kinds have no page of their own that could be named from the id alone.
-PAGES: Final = {"cs": "checkout/sessions", "pi": "payments", "ch": "payments", "evt": "events", "cus": "customers"}
+PAGES: Final = {
+    "cs": "checkout/sessions",
+    "pi": "payments",
+    "ch": "payments",
+    "evt": "events",
+    "cus": "customers",
+    "sub": "subscriptions",
+    "in": "invoices",
+}
 
 
 def dashboard_url(object_id: str, *, account: str, livemode: bool) -> str | None:

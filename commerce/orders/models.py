@@ -46,6 +46,7 @@ class Order(models.Model):
     # Stripe's amounts win; what we had computed stays visible when the two differ.
     expected_total_amount = models.PositiveBigIntegerField()
     amount_differs = models.BooleanField(default=False)
+    disputed = models.BooleanField(default=False, db_default=False, help_text="A dispute of its payment is open.")
     hold = models.OneToOneField(
         Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="order", db_constraint=False
     )
@@ -118,6 +119,8 @@ class Order(models.Model):
             models.Index(
                 name="order_on_desk", fields=["-created_at"], condition=Q(status="review") | Q(amount_differs=True)
             ),
+            # readers: the same, and the admin's "disputed"
+            models.Index(name="order_disputed", fields=["-created_at"], condition=Q(disputed=True)),
         )
 
     def __str__(self) -> str:

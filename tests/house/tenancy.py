@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
-    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "EventDelivery", "Hold",
-    "HoldItem", "Host", "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product",
-    "ProductText", "ServiceToken", "ShippingOption", "ShopCredential", "ShopSettings", "StockAlert", "StockImport",
-    "StockImportPart", "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject",
-    "Variant", "WebhookSecret",
+    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Dispute", "EventDelivery",
+    "Hold", "HoldItem", "Host", "Invoice", "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine",
+    "PoolRoute", "Product", "ProductText", "ServiceToken", "ShippingOption", "ShopCredential", "ShopSettings",
+    "StockAlert", "StockImport", "StockImportPart", "StockImportRow", "StockMovement", "StockOwner", "StockRow",
+    "StripeEvent", "StripeObject", "Subscription", "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.

@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 
 from commerce.cart.cookie import COOKIE_NAME
-from commerce.models import ShippingOption
+from commerce.models import Dispute, Invoice, Order, ShippingOption, Subscription
 from inventory.bulk.batches import receive_import_within
 from inventory.bulk.rows import Mode
 from inventory.bulk.working import work_on
@@ -246,6 +246,16 @@ def finish(side: Side, standin: StandIn) -> None:
         side.holds[verb] = str(placed.hold_id)
     ShippingOption.objects.create(
         shop=side.trade.shop, names={"en": f"Sent by {side.shop_id}"}, currency="EUR", amount=490, countries=["DE"],
+    )  # fmt: skip
+    read = {"read_stamp": 1, "read_at": timezone.now(), "created_at": timezone.now(), "stripe_account": "acct_standin"}
+    Dispute.objects.create(
+        shop=side.trade.shop, order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(),
+        dispute_id=f"du_of_{side.shop_id}", status="needs_response", currency="EUR", amount=2500, **read,
+    )  # fmt: skip
+    Subscription.objects.create(shop=side.trade.shop, subscription_id=f"sub_of_{side.shop_id}", status="active", **read)
+    Invoice.objects.create(
+        shop=side.trade.shop, invoice_id=f"in_of_{side.shop_id}", status="paid", currency="EUR", amount_due=1900,
+        amount_paid=1900, amount_remaining=0, **read,
     )  # fmt: skip
     StripeObject.objects.create(
         livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",

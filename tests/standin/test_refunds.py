@@ -124,7 +124,7 @@ def test_the_balance_is_the_sum_of_its_transactions(client: stripe.StripeClient,
     pending: Any = client.v1.balance.retrieve().pending
     assert [(entry.amount, entry.currency) for entry in pending] == [(2852, "eur")]
     assert standin.control("GET", "balance")["accounts"]["acct_standin"]["eur"] == {
-        "charged": 3998, "refunded": -1000, "fees": 146, "net": 2852, "transactions": 2}  # fmt: skip
+        "charged": 3998, "refunded": -1000, "disputed": 0, "fees": 146, "net": 2852, "transactions": 2}  # fmt: skip
     standin.control("POST", "clock", {"advanceSeconds": 2 * 86_400})
     assert client.v1.balance_transactions.retrieve(transactions[0].id).status == "available"
     assert [entry.amount for entry in client.v1.balance.retrieve().available] == [2852]

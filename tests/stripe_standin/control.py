@@ -47,6 +47,10 @@ class Control:
                 return acts.session(session_id, verb)
             case ["POST", "refunds", refund_id, verb]:
                 return acts.refund(refund_id, verb)
+            case ["POST", "charges", charge_id, "dispute"]:
+                return acts.begin_dispute(charge_id)
+            case ["POST", "disputes", dispute_id, verb]:
+                return acts.dispute(dispute_id, verb)
             case ["POST", "events", event_id, "redeliver"]:
                 return acts.redeliver(event_id)
             case ["DELETE", "faults", fault_id]:
@@ -68,6 +72,7 @@ class Control:
             ("POST", "endpoints"): self._add_endpoint,
             ("GET", "balance"): self._balance,
             ("POST", "events"): acts.send_event,
+            ("POST", "objects"): acts.place_object,
             ("POST", "reset"): self._reset,
         }
         return fixed.get((method, *path))

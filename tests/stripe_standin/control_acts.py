@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import cards, checkout, refunds, sessions
+from . import cards, checkout, disputes, refunds, sessions
 from .checkout import Paid, Payment
 from .engine import Engine
 from .errors import Json, missing_object
@@ -18,6 +18,7 @@ Act = Callable[[Json], Json]
 PAY_MEMBERS = {
     "card", "email", "name", "phone", "address", "shipping", "shippingRate", "method", "threeDS", "settle", "wait",
 }  # fmt: skip
+PLACED = ("subscription", "invoice")
 TEXTS = ("card", "email", "name", "phone", "shippingRate")
 
 
@@ -45,7 +46,7 @@ class Acts:
         return lambda sent: {"deliveries": self.engine.queue.redeliver(self._find("event", event_id))}
 
     def send_event(self, sent: Json) -> Json:
-        """An event of any type with any object: for what the stand-in has no objects of, disputes for example."""
+        """An event of any type with any object: for what the stand-in doesn't do by itself, renewals for example."""
         unknown = set(sent) - {"type", "object", "account", "connected"}
         kind, shown, account = sent.get("type"), sent.get("object"), sent.get("account", "acct_standin")
         if unknown or not isinstance(kind, str) or not isinstance(account, str):
@@ -56,6 +57,56 @@ class Acts:
         record = Record(account, platform, str(shown.get("object", "unknown")), shown)
         ran = self.engine.run(Caller.owner_of(record), lambda unit: unit.announce(kind, record))
         return {"event": ran.value.body}
+
+    def place_object(self, sent: Json) -> Json:
+        """A subscription or an invoice as Stripe would have it now, for the API to show; a later one replaces it."""
+        shown, account = sent.get("object"), sent.get("account", "acct_standin")
+        if set(sent) - {"object", "account"} or not isinstance(account, str) or not isinstance(shown, dict):
+            raise BadControl("send object (a JSON object) and, if you like, account")
+        if shown.get("object") not in PLACED or not isinstance(shown.get("id"), str):
+            raise BadControl(f"object must be a JSON object with an id, of kind {' or '.join(PLACED)}")
+        record = Record(account, account, shown["object"], shown)
+        self.engine.run(Caller.owner_of(record), lambda unit: unit.save(record))
+        return {"object": record.body}
+
+    # Disputes
+
+    def begin_dispute(self, charge_id: str) -> Act:
+        return lambda sent: self._begin_dispute(self._find("charge", charge_id), sent)
+
+    def dispute(self, dispute_id: str, verb: str) -> Act | None:
+        verbs: dict[str, Callable[[Unit, Record, Json], bool]] = {
+            "respond": lambda unit, found, sent: disputes.respond(unit, found),
+            "escalate": lambda unit, found, sent: disputes.escalate(unit, found),
+            "close": lambda unit, found, sent: disputes.close(
+                unit, found, won=_choice(sent, "outcome", ("won", "lost")) == "won"
+            ),
+        }
+        act = verbs.get(verb)
+        return (lambda sent: self._on_dispute(self._find("dispute", dispute_id), act, sent)) if act else None
+
+    def _begin_dispute(self, charge: Record, sent: Json) -> Json:
+        reason, amount, inquiry = sent.get("reason", "fraudulent"), sent.get("amount"), sent.get("inquiry", False)
+        if set(sent) - {"reason", "amount", "inquiry"} or not isinstance(reason, str) or not isinstance(inquiry, bool):
+            raise BadControl("send, if you like, reason (a text), amount (minor units) and inquiry (true or false)")
+        if not charge.body["captured"] or charge.body["status"] != "succeeded" or charge.body["disputed"]:
+            raise BadControl("only a captured charge can be disputed, and only once")
+        most: int = charge.body["amount_captured"]
+        amount = most if amount is None else amount
+        if type(amount) is not int or not 0 < amount <= most:
+            raise BadControl(f"amount must be a whole number from 1 to {most}")
+
+        def work(unit: Unit) -> Record:
+            found = unit.need("charge", charge.id)
+            return disputes.begin(unit, found, reason=reason, amount=amount, inquiry=inquiry)
+
+        return {"dispute": self.engine.run(Caller.owner_of(charge), work).value.body}
+
+    def _on_dispute(self, dispute: Record, act: Callable[[Unit, Record, Json], bool], sent: Json) -> Json:
+        ran = self.engine.run(Caller.owner_of(dispute), lambda unit: act(unit, unit.need("dispute", dispute.id), sent))
+        if not ran.value:
+            raise BadControl(f"the dispute is {dispute.body['status']}")
+        return {"dispute": self._find("dispute", dispute.id).body}
 
     def _find(self, kind: str, object_id: str) -> Record:
         with self.engine.lock:

@@ -13,6 +13,7 @@ from .unit import Unit
 FEE_RATE = Decimal("0.029")
 FEE_FIXED = 30
 SETTLES_AFTER = 2 * 86_400
+SIDES = {"charge": "charged", "payment": "charged", "adjustment": "disputed"}
 
 
 def fee(amount: int) -> int:
@@ -74,9 +75,9 @@ def totals(transactions: list[Record]) -> dict[str, dict[str, Json]]:
     found: dict[str, dict[str, Json]] = {}
     for record in transactions:
         body = record.body
-        empty = {"charged": 0, "refunded": 0, "fees": 0, "net": 0, "transactions": 0}
+        empty = {"charged": 0, "refunded": 0, "disputed": 0, "fees": 0, "net": 0, "transactions": 0}
         sums = found.setdefault(record.account, {}).setdefault(body["currency"], empty)
-        sums["charged" if body["type"] in ("charge", "payment") else "refunded"] += body["amount"]
+        sums[SIDES.get(body["type"], "refunded")] += body["amount"]
         sums["fees"] += body["fee"]
         sums["net"] += body["net"]
         sums["transactions"] += 1

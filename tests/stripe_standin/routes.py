@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
-from . import catalog, intents, ledger, methods, readouts, refunds, sessions
+from . import billing, catalog, disputes, intents, ledger, methods, readouts, refunds, sessions
 from .errors import Json, unknown_url
 
 Handler = Callable[..., Json]
@@ -45,6 +45,13 @@ ROUTES = (
     Route("GET", "/v1/refunds/<id>", "refunds.retrieve", refunds.retrieve),
     Route("POST", "/v1/refunds/<id>", "refunds.update", refunds.update),
     Route("POST", "/v1/refunds/<id>/cancel", "refunds.cancel", refunds.cancel),
+    Route("GET", "/v1/disputes", "disputes.list", disputes.list_all),
+    Route("GET", "/v1/disputes/<id>", "disputes.retrieve", disputes.retrieve),
+    Route("POST", "/v1/disputes/<id>", "disputes.update", disputes.update),
+    Route("GET", "/v1/subscriptions", "subscriptions.list", billing.list_subscriptions),
+    Route("GET", "/v1/subscriptions/<id>", "subscriptions.retrieve", billing.retrieve_subscription),
+    Route("GET", "/v1/invoices", "invoices.list", billing.list_invoices),
+    Route("GET", "/v1/invoices/<id>", "invoices.retrieve", billing.retrieve_invoice),
     Route("GET", "/v1/balance", "balance.retrieve", ledger.balance),
     Route("GET", "/v1/balance_transactions", "balance_transactions.list", readouts.list_transactions),
     Route("GET", "/v1/balance_transactions/<id>", "balance_transactions.retrieve", readouts.retrieve_transaction),

@@ -147,6 +147,37 @@ def refund(refund_id: str, now: int, *, amount: int, currency: str) -> Json:
     }
 
 
+def dispute(dispute_id: str, now: int, *, amount: int, currency: str) -> Json:
+    return {
+        "id": dispute_id,
+        "object": "dispute",
+        "amount": amount,
+        "balance_transactions": [],
+        "charge": None,
+        "created": now,
+        "currency": currency,
+        "enhanced_eligibility_types": [],
+        "evidence": {"enhanced_evidence": {}},
+        "evidence_details": {
+            "due_by": None,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+        },
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": None,
+        "payment_method_details": {
+            "card": {"brand": "visa", "case_type": "chargeback", "network": "visa", "network_reason_code": "10.4"},
+            "type": "card",
+        },
+        "reason": "general",
+        "status": "needs_response",
+    }
+
+
 def customer(customer_id: str, now: int) -> Json:
     nulls = (
         "address business_name currency customer_account default_source description discount email individual_name "

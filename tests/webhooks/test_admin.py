@@ -146,6 +146,45 @@ def test_staff_without_the_permission_replay_nothing(trade: Trade, standin: Stan
     assert trade.facts()["orders"] == ["pending"]
 
 
+def unplaced(trade: Trade, standin: StandIn) -> StripeEvent:
+    """A dead letter whose object nobody knows."""
+    row = die(trade, standin)
+    StripeObject.objects.all().delete()
+    return row
+
+
+def test_a_dead_letter_is_given_to_a_shop_in_three_clicks(trade: Trade, other_trade: Trade, standin: StandIn) -> None:
+    row, owner = unplaced(trade, standin), desk()
+    letters = owner.client.get("/admin/webhooks/stripeevent/view-unplaced/", follow=True)  # 1: the saved view
+    assert list(letters.context["cl"].result_list) == [row]
+    asked = owner.ask(StripeEvent, "associate", row)  # 2: the action
+    assert "becomes the chosen shop's, and the event is handled at once" in text(asked)
+    for missing in ({"shop": "band"}, {"reason": "Theirs"}, {"shop": "nowhere", "reason": "Theirs"}):
+        owner.confirm(StripeEvent, "associate", asked, **missing)
+        assert trade.facts()["orders"] == ["pending"]
+    done = owner.confirm(StripeEvent, "associate", asked, shop="band", reason="In their books")  # 3: confirmed
+    assert "Processed for band." in text(done)
+    assert trade.facts()["orders"] == ["confirmed"]
+    again = owner.do(StripeEvent, "associate", row, shop="band", reason="Once more")
+    assert "Only dead letters that no shop could be found for" in again or "Its shop is known." in again
+
+
+def test_a_dry_run_is_read_in_the_back_office(trade: Trade, standin: StandIn) -> None:
+    row, owner = die(trade, standin), desk()
+    said = owner.do(StripeEvent, "rehearse", row)
+    assert "It is band's, by its object. Stripe says of the session that it is paid." in said
+    assert trade.facts()["orders"] == ["pending"]
+
+
+def test_other_api_versions_are_seen(trade: Trade, standin: StandIn) -> None:
+    deliver(event(COMPLETED, pay(trade, standin), event_id="evt_1", api_version="2020-08-27"))
+    receive(trade, standin, "evt_2")
+    owner, row = desk(), StripeEvent.objects.get(event_id="evt_1")
+    found = owner.client.get("/admin/webhooks/stripeevent/view-version/", follow=True)
+    assert list(found.context["cl"].result_list) == [row] and "API 2020-08-27" in text(found)
+    assert "not the 2026-10-28.endive that is read here" in text(owner.page(row))
+
+
 def test_strangers_see_nothing(trade: Trade, standin: StandIn) -> None:
     row = receive(trade, standin)
     clerk = desk("commerce.view_order")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from tenants.models import StripeObject
 from tests.fixtures.standin import StandIn
@@ -147,6 +148,37 @@ def test_a_signed_body_that_is_no_event_is_400(trade: Trade, standin: StandIn, b
     assert not StripeEvent.objects.exists()
 
 
+def counted(name: str, shop_id: str = "-") -> float:
+    return REGISTRY.get_sample_value(name, {"shop_id": shop_id}) or 0.0
+
+
+def test_what_is_refused_is_counted(trade: Trade, standin: StandIn) -> None:
+    names = ("webhook_malformed_total", "webhook_signature_refused_total")
+    before = [counted(name) for name in names] + [counted(names[0], "band")]
+    deliver(b"{}")
+    deliver(b"{}", host="band.localhost")
+    deliver(BODY, signed="rubbish")
+    after = [counted(name) for name in names] + [counted(names[0], "band")]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("version", ["2020-08-27", "", None])
+def test_another_api_version_is_told_and_handled(trade: Trade, standin: StandIn, version: str | None) -> None:
+    """What the event says is not believed anyway: its object is read in our own version."""
+    before = counted("webhook_api_version_mismatch_total")
+    payload = event(COMPLETED, paid_session(trade, standin), api_version=version)
+    assert deliver(payload).json()["outcome"] == "processed"
+    assert deliver(payload).json()["outcome"] == "duplicate"
+    assert counted("webhook_api_version_mismatch_total") == before + 2
+    assert StripeEvent.objects.get().other_version is True
+    assert trade.facts() == CONFIRMED
+
+
+def test_our_own_api_version_is_nothing_to_tell(trade: Trade, standin: StandIn) -> None:
+    deliver(event(COMPLETED, paid_session(trade, standin)))
+    assert StripeEvent.objects.get().other_version is False
+
+
 def test_text_that_postgresql_cannot_hold_is_kept_all_the_same(trade: Trade, standin: StandIn) -> None:
     session = paid_session(trade, standin) | {"custom_text": "a\x00b \ud800"}
     answer = deliver(event(COMPLETED, session))
@@ -261,7 +293,30 @@ def test_a_handler_that_died_is_found_by_the_sweep(trade: Trade, standin: StandI
 def test_a_session_nobody_made_is_kept_until_a_person_looks(trade: Trade, standin: StandIn) -> None:
     payload = event(COMPLETED, {"id": "cs_test_gone", "object": "checkout.session", "metadata": {"shop_id": "band"}})
     assert deliver(payload).json()["outcome"] == "deferred"
-    for _ in range(inbox.MOST_ATTEMPTS):
-        inbox.sweep_once(now=timezone.now() + timedelta(hours=1))
+    for hours in range(1, inbox.MOST_ATTEMPTS):
+        inbox.sweep_once(now=timezone.now() + timedelta(hours=hours))
     assert rows() == [("evt_1", "dead", "band", inbox.MOST_ATTEMPTS)]
     assert "404" in StripeEvent.objects.get().error or "No such" in StripeEvent.objects.get().error
+
+
+def test_a_backlog_drains_and_keeps_nothing_new_waiting(trade: Trade, standin: StandIn) -> None:
+    """Three hundred that can't succeed are due; what failed last is taken up in the first batch all the same."""
+    now = timezone.now()
+    StripeEvent.objects.bulk_create(
+        StripeEvent(
+            livemode=False, account="acct_standin", event_id=f"evt_old_{number}", type=COMPLETED, status="failed",
+            object_id="cs_gone", payload={"livemode": False, "data": {"object": {"id": "cs_gone"}}}, created_at=now,
+            received_at=now, next_attempt_at=now - timedelta(hours=2), attempts=1,
+        )
+        for number in range(300)
+    )  # fmt: skip
+    session = paid_session(trade, standin)
+    standin.fault(path="/v1/checkout/sessions", method="GET", kind="drop_before")
+    assert deliver(event(COMPLETED, session, event_id="evt_new")).json()["outcome"] == "deferred"
+    later = now + timedelta(minutes=1)
+    first = inbox.due_events(later, limit=50)
+    assert "evt_new" in [row.event_id for row in first] and len(first) <= 60
+    report = inbox.sweep_once(now=later)
+    assert (report.found, report.processed) == (301, 1)
+    assert trade.facts() == CONFIRMED
+    assert inbox.sweep_once(now=later).found == 0

@@ -1,0 +1,225 @@
+"""Subscriptions and their invoices as Stripe has them. Read-only: what is decided about them is decided at Stripe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from commerce.admin import stripe_links
+from commerce.admin.asking import NoReasonForm, asked_for
+from commerce.admin.display import document, mono, pairs, panel, shop_amount, shop_moment, table
+from commerce.admin.lists import KeySearch
+from commerce.gateway.client import platform_scope
+from commerce.models import Invoice, Subscription
+from commerce.subscriptions.mirror import mirror_invoice, mirror_subscription
+from tenants.backoffice import (
+    ChoicesDropdownFilter,
+    Mandate,
+    RangeDateTimeFilter,
+    ReadOnlyAdmin,
+    ReasonAction,
+    RelatedDropdownFilter,
+    badge,
+    link_to,
+)
+from tenants.display import EMPTY, Tone
+
+TONES: dict[str, Tone] = {
+    Subscription.Status.ACTIVE: "good",
+    Subscription.Status.TRIALING: "info",
+    Subscription.Status.PAST_DUE: "bad",
+    Subscription.Status.UNPAID: "bad",
+    Subscription.Status.INCOMPLETE: "warn",
+    Subscription.Status.PAUSED: "warn",
+    Invoice.Status.PAID: "good",
+    Invoice.Status.OPEN: "warn",
+    Invoice.Status.UNCOLLECTIBLE: "bad",
+}
+MOST_INVOICES = 50
+
+
+def ask_subscription(row: Subscription, mandate: Mandate) -> str:
+    found = asked_for(
+        row.shop_id,
+        lambda shop: mirror_subscription(shop=shop, account=row.stripe_account, subscription_id=row.subscription_id),
+    )
+    return f"{found.get_status_display()}."
+
+
+def ask_invoice(row: Invoice, mandate: Mandate) -> str:
+    found = asked_for(
+        row.shop_id, lambda shop: mirror_invoice(shop=shop, account=row.stripe_account, invoice_id=row.invoice_id)
+    )
+    return f"{found.get_status_display()}."
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
+    shop_path = "shop"
+    list_display = ("subscription_id", "shop_name", "state", "customer_id", "period_end", "ending", "made")
+    list_filter = (
+        ("shop", RelatedDropdownFilter),
+        ("status", ChoicesDropdownFilter),
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("subscription_id", "customer_id")
+    search_help_text = "sub_…, cus_…"
+    ordering = ("-id",)
+    sortable_by = ("made",)
+    empty_text = "No subscription yet. Stripe's events bring them."
+    reason_actions = (
+        ReasonAction(
+            name="ask",
+            label="Ask Stripe again",
+            plan=lambda row: "It is read from Stripe, and this row follows.",
+            verb=ask_subscription,
+            permission="view",
+            help="Harmless: it is what every event about it does.",
+            form=NoReasonForm,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        return super().get_queryset(request).select_related("shop__settings")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """One shop's list has an index of its own."""
+        return ("-created_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
+
+    def key(self, term: str) -> Q:
+        return Q(customer_id=term) if term.startswith("cus_") else Q(subscription_id=term)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        row = obj
+        return [
+            (None, {"fields": ("state", "shop_name", "period_end", "ending", "made")}),
+            panel("Items", lambda: document(row.items)),
+            panel("Invoices", lambda: invoices_of(row)),
+            panel("At Stripe", lambda: pairs(self.at_stripe(row))),
+        ]
+
+    def at_stripe(self, row: Subscription) -> list[tuple[str, object]]:
+        live = platform_scope().livemode
+        customer = stripe_links.stripe_link(row.customer_id, account=row.stripe_account, livemode=live)
+        return [
+            ("Subscription", mono(row.subscription_id)),
+            ("Customer", customer),
+            ("Account", mono(row.stripe_account)),
+            ("Trial ends", shop_moment(row.shop, row.trial_end)),
+            ("Collection", "Paused" if row.collection_paused else "As usual"),
+            ("Read", shop_moment(row.shop, row.read_at)),
+        ]
+
+    @admin.display(description="Shop")
+    def shop_name(self, row: Subscription) -> str:
+        return link_to(row.shop)
+
+    @admin.display(description="Status")
+    def state(self, row: Subscription) -> str:
+        return badge(row.get_status_display(), TONES.get(row.status, "plain"))
+
+    @admin.display(description="Paid period ends")
+    def period_end(self, row: Subscription) -> str:
+        return shop_moment(row.shop, row.current_period_end)
+
+    @admin.display(description="Ends")
+    def ending(self, row: Subscription) -> str:
+        if row.ended_at is not None:
+            return shop_moment(row.shop, row.ended_at)
+        if row.cancel_at is not None:
+            return shop_moment(row.shop, row.cancel_at)
+        return "With its period" if row.cancel_at_period_end else EMPTY
+
+    @admin.display(description="Made", ordering="id")
+    def made(self, row: Subscription) -> str:
+        return shop_moment(row.shop, row.created_at)
+
+
+def invoices_of(row: Subscription) -> str:
+    found = Invoice.objects.for_shop(row.shop_id).filter(subscription_id=row.subscription_id).order_by("-created_at")
+    return table(
+        ("Invoice", "Status", "Due", "Paid", "Tries", "Made"),
+        [
+            (
+                link_to(invoice),
+                invoice.get_status_display(),
+                shop_amount(row.shop, invoice.amount_due, invoice.currency),
+                shop_amount(row.shop, invoice.amount_paid, invoice.currency),
+                invoice.attempt_count,
+                shop_moment(row.shop, invoice.created_at),
+            )
+            for invoice in found[:MOST_INVOICES]
+        ],
+        right=(2, 3, 4),
+        empty="None yet.",
+    )
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(KeySearch[Invoice], ReadOnlyAdmin[Invoice]):
+    shop_path = "shop"
+    list_display = ("invoice_id", "shop_name", "state", "subscription_id", "due", "paid", "attempt_count", "made")
+    list_filter = (
+        ("shop", RelatedDropdownFilter),
+        ("status", ChoicesDropdownFilter),
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("invoice_id", "subscription_id")
+    search_help_text = "in_…, sub_…"
+    ordering = ("-id",)
+    sortable_by = ("made",)
+    fields = (
+        "state", "shop_name", "invoice_id", "number", "subscription_id", "customer_id", "billing_reason", "due", "paid",
+        "attempt_count", "next_attempt", "stripe_account", "made",
+    )  # fmt: skip
+    empty_text = "No invoice yet. Stripe's events bring them."
+    reason_actions = (
+        ReasonAction(
+            name="ask",
+            label="Ask Stripe again",
+            plan=lambda row: "It and its subscription are read from Stripe, and both rows follow.",
+            verb=ask_invoice,
+            permission="view",
+            help="Harmless: it is what every event about it does.",
+            form=NoReasonForm,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        return super().get_queryset(request).select_related("shop__settings")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """One shop's list has an index of its own."""
+        return ("-created_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
+
+    def key(self, term: str) -> Q:
+        return Q(subscription_id=term) if term.startswith("sub_") else Q(invoice_id=term)
+
+    @admin.display(description="Shop")
+    def shop_name(self, row: Invoice) -> str:
+        return link_to(row.shop)
+
+    @admin.display(description="Status")
+    def state(self, row: Invoice) -> str:
+        return badge(row.get_status_display(), TONES.get(row.status, "plain"))
+
+    @admin.display(description="Due")
+    def due(self, row: Invoice) -> str:
+        return shop_amount(row.shop, row.amount_due, row.currency)
+
+    @admin.display(description="Paid")
+    def paid(self, row: Invoice) -> str:
+        return shop_amount(row.shop, row.amount_paid, row.currency)
+
+    @admin.display(description="Next try")
+    def next_attempt(self, row: Invoice) -> str:
+        return shop_moment(row.shop, row.next_attempt_at)
+
+    @admin.display(description="Made", ordering="id")
+    def made(self, row: Invoice) -> str:
+        return shop_moment(row.shop, row.created_at)

@@ -1,0 +1,110 @@
+"""Subscriptions and invoices follow the newest read. Access is judged from these rows, never from an event's word."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from commerce.gateway.client import access_for_account
+from commerce.gateway.reads import InvoiceFacts, SubscriptionFacts, read_invoice, read_subscription
+from commerce.gateway.stamps import take_stamp
+from commerce.subscriptions.models import Invoice, Subscription
+from tenants.context import ShopContext
+from tenants.database import shop_tx
+from tenants.ownership import StripeScope, record_ownership
+
+Row = TypeVar("Row", Subscription, Invoice)
+
+
+def mirror_subscription(*, shop: ShopContext, account: str, subscription_id: str) -> Subscription:
+    """Reads a subscription of the shop's `account` and writes what is newer than what is known. Repeatable.
+
+    Raises StripeFailure when Stripe can't be read; nothing is written then.
+    """
+    access = access_for_account(shop, account)
+    stamp = take_stamp()
+    facts = read_subscription(access, subscription_id)  # no tx
+    with shop_tx(shop.shop_id):
+        _own(access.scope, shop.shop_id, [("subscription", facts.id), ("invoice", facts.latest_invoice_id)])
+        return _newest(
+            Subscription.objects.for_shop(shop.shop_id),
+            {"shop_id": shop.shop_id, "stripe_account": account, "subscription_id": facts.id},
+            _subscription_fields(facts),
+            stamp,
+        )
+
+
+def mirror_invoice(*, shop: ShopContext, account: str, invoice_id: str) -> Invoice:
+    """As `mirror_subscription`, for an invoice and then for the subscription that it is of: a payment moves both, and
+    the two events come in any order.
+    """
+    access = access_for_account(shop, account)
+    stamp = take_stamp()
+    facts = read_invoice(access, invoice_id)  # no tx
+    with shop_tx(shop.shop_id):
+        _own(access.scope, shop.shop_id, [("invoice", facts.id), ("subscription", facts.subscription_id)])
+        invoice = _newest(
+            Invoice.objects.for_shop(shop.shop_id),
+            {"shop_id": shop.shop_id, "stripe_account": account, "invoice_id": facts.id},
+            _invoice_fields(facts),
+            stamp,
+        )
+    if facts.subscription_id:
+        mirror_subscription(shop=shop, account=account, subscription_id=facts.subscription_id)
+    return invoice
+
+
+def _own(scope: StripeScope, shop_id: str, objects: list[tuple[str, str]]) -> None:
+    record_ownership(scope=scope, shop_id=shop_id, objects=objects, source="event")
+
+
+def _newest(rows: QuerySet[Row], key: dict[str, Any], fields: dict[str, Any], stamp: int) -> Row:
+    """The row after a read with this stamp: written, unless a later read has been."""
+    fields |= {"read_stamp": stamp, "read_at": timezone.now()}
+    row, made = rows.select_for_update(no_key=True).get_or_create(**key, defaults=fields)
+    if not made and row.read_stamp < stamp:
+        for name, value in fields.items():
+            setattr(row, name, value)
+        row.save(update_fields=list(fields))
+    return row
+
+
+def _subscription_fields(facts: SubscriptionFacts) -> dict[str, Any]:
+    starts = [item.period_start for item in facts.items if item.period_start]
+    ends = [item.period_end for item in facts.items if item.period_end]
+    return {
+        "customer_id": facts.customer_id,
+        "status": facts.status[:32],
+        "currency": facts.currency[:3],
+        "items": [{"price": item.price_id, "quantity": item.quantity} for item in facts.items],
+        "current_period_start": min(starts, default=None),
+        "current_period_end": min(ends, default=None),
+        "cancel_at_period_end": facts.cancel_at_period_end,
+        "cancel_at": facts.cancel_at,
+        "canceled_at": facts.canceled_at,
+        "ended_at": facts.ended_at,
+        "trial_end": facts.trial_end,
+        "collection_paused": facts.collection_paused,
+        "latest_invoice_id": facts.latest_invoice_id,
+        "metadata": dict(facts.metadata),
+        "created_at": facts.created_at,
+    }
+
+
+def _invoice_fields(facts: InvoiceFacts) -> dict[str, Any]:
+    return {
+        "subscription_id": facts.subscription_id,
+        "customer_id": facts.customer_id,
+        "status": facts.status[:32],
+        "number": facts.number[:64],
+        "billing_reason": facts.billing_reason[:64],
+        "currency": facts.currency,
+        "amount_due": facts.amount_due,
+        "amount_paid": facts.amount_paid,
+        "amount_remaining": facts.amount_remaining,
+        "attempt_count": facts.attempt_count,
+        "next_attempt_at": facts.next_attempt_at,
+        "created_at": facts.created_at,
+    }
