@@ -193,6 +193,7 @@ def _door() -> Iterator[None]:
         scopes=[ServiceToken.Scope.INVENTORY_READ, ServiceToken.Scope.INVENTORY_HOLD],
         digest=secret_digest(TOKEN_ID, SECRET),
         created_at=now,
+        secret_at=now,
         expires_at=now + timedelta(days=1),
     )
     Host.objects.create(shop_id=SHOP_ID, hostname=HOSTNAME, role=Host.Role.CANONICAL)
