@@ -1,4 +1,4 @@
-"""Host names and what they stand for. How they are kept is test_host_cache's."""
+"""Host names and what they stand for. How they are kept is in test_host_cache and test_host_outages."""
 
 from __future__ import annotations
 
