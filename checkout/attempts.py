@@ -95,24 +95,7 @@ def claim_attempt(
             if bought_within(shop_id=shop.shop_id, claim=claim, but=attempt.pk):
                 raise LostTheClaim
             _refuse_stale(shop=shop, claim=claim, quote=quote)
-            attempt.order = create_pending_order_within(
-                new=NewOrder(
-                    order_id=attempt.order_id,
-                    shop_id=shop.shop_id,
-                    currency=quote.currency,
-                    subtotal=quote.subtotal,
-                    shipping=quote.shipping_amount,
-                    shipping_name=quote.shipping.name if quote.shipping else "",
-                    hold_id=attempt.hold_id,
-                    stripe_account=attempt.stripe_account,
-                    email=command.email,
-                    locale=command.locale,
-                    shipping_address=command.shipping_address,
-                    request_id=shop.request_id,
-                    lines=quote.order_lines(),
-                ),
-                now=now,
-            )
+            attempt.order = create_pending_order_within(new=_new_order(attempt, command, quote), now=now)
             if attempt.hold_id is not None:
                 # Last, so that stock rows are locked for the shortest time.
                 place_hold_within(
@@ -173,6 +156,25 @@ def _new_attempt(
         changes=list(changes),
         request_id=shop.request_id,
         created_at=now,
+    )
+
+
+def _new_order(attempt: CheckoutAttempt, command: StartCheckout, quote: Quote) -> NewOrder:
+    return NewOrder(
+        order_id=attempt.order_id,
+        shop_id=attempt.shop_id,
+        currency=quote.currency,
+        subtotal=quote.subtotal,
+        shipping=quote.shipping_amount,
+        deposit=quote.deposit,
+        shipping_name=quote.shipping.name if quote.shipping else "",
+        hold_id=attempt.hold_id,
+        stripe_account=attempt.stripe_account,
+        email=command.email,
+        locale=command.locale,
+        shipping_address=command.shipping_address,
+        request_id=attempt.request_id,
+        lines=quote.order_lines(),
     )
 
 

@@ -10,14 +10,19 @@ from datetime import date
 
 from checkout.contracts import StartCheckout, WantedLine
 from checkout.errors import AmountTooLarge, AmountTooSmall
+from commerce.api.inputs import BAD_PERIOD
 from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.lookup import CatalogItem, items_by_key
+from commerce.catalog.pricing import deposit_amount
 from commerce.money import maximum_charge, minimum_charge
 from commerce.orders.orders import NewLine
+from commerce.rentals.periods import PeriodProblem, period_problem, shop_today
+from commerce.rentals.pricing import RentalPrice, rental_price
 from commerce.shipping.offers import ShippingOffer, find_offer
 from inventory.holds import Line
 from tenants.context import ShopContext
 from tenants.errors import InvalidRequest
+from tenants.policy import RentalTerms
 
 # As many as an order's line keeps.
 LONGEST_TITLE = 300
@@ -25,7 +30,9 @@ LONGEST_TITLE = 300
 
 @dataclass(frozen=True, slots=True)
 class QuoteLine:
-    """One line at the catalog's price, per unit, in minor units."""
+    """One line at the catalog's price, per unit, in minor units. Of a rental, `rental` says how the price of its period
+    came about, and `problem` why the period can't be rented.
+    """
 
     sku: str
     variant_key: str
@@ -35,6 +42,9 @@ class QuoteLine:
     options: dict[str, str]
     rental_start: date | None
     rental_end: date | None
+    rental: RentalPrice | None
+    deposit_amount: int
+    problem: PeriodProblem | None
     shown_amount: int | None
     shown_currency: str
 
@@ -53,12 +63,22 @@ class Quote:
         return sum(line.unit_amount * line.quantity for line in self.lines)
 
     @property
+    def deposit(self) -> int:
+        """What the customer gets back, in minor units; no part of the subtotal (K8)."""
+        return sum(line.deposit_amount * line.quantity for line in self.lines)
+
+    @property
+    def rental_days(self) -> int:
+        """Days of the longest rental in it; 0 in a sale."""
+        return max((line.rental.days for line in self.lines if line.rental), default=0)
+
+    @property
     def shipping_amount(self) -> int:
         return self.shipping.amount if self.shipping else 0
 
     @property
     def total(self) -> int:
-        return self.subtotal + self.shipping_amount
+        return self.subtotal + self.shipping_amount + self.deposit
 
     def hold_lines(self) -> list[Line]:
         return [Line(sku=line.sku, variant_key=line.variant_key, quantity=line.quantity) for line in self.lines]
@@ -71,10 +91,11 @@ class Quote:
                 title=line.title,
                 quantity=line.quantity,
                 unit_amount=line.unit_amount,
-                deposit_amount=0,
+                deposit_amount=line.deposit_amount,
                 options=line.options,
                 rental_start=line.rental_start,
                 rental_end=line.rental_end,
+                rental=line.rental,
             )
             for line in self.lines
         ]
@@ -97,25 +118,15 @@ def reprice(
     closed = [
         w
         for w in wanted
-        # Rentals are priced by period and carry deposits; until a period can be priced, refusing beats guessing.
-        if not found[w.variant_key].purchasable or shop.policy.kind == "rental"
+        # A cart may be older than the shop's kind: a day's price is no sale's, and a sale has no days.
+        if not found[w.variant_key].purchasable or (w.rental_start is not None) != (shop.policy.kind == "rental")
     ]
     if closed:
         raise NotPurchasable([{"sku": w.sku, "variantKey": w.variant_key} for w in closed])
+    today = shop_today(shop)
     quote = Quote(
         lines=tuple(
-            QuoteLine(
-                sku=w.sku,
-                variant_key=w.variant_key,
-                title=described(found[w.variant_key]),
-                quantity=w.quantity,
-                unit_amount=found[w.variant_key].price_amount,
-                options=dict(w.options),
-                rental_start=w.rental_start,
-                rental_end=w.rental_end,
-                shown_amount=w.shown_amount,
-                shown_currency=w.shown_currency,
-            )
+            _line(w, found[w.variant_key], terms=found[w.variant_key].terms.within(shop.policy.rental), today=today)
             for w in wanted
         ),
         currency=currency,
@@ -125,6 +136,45 @@ def reprice(
         quote = replace(quote, shipping=chosen_shipping(shop=shop, command=command, subtotal=quote.subtotal))
     refuse_uncollectable(quote.total, currency)
     return quote
+
+
+def _line(wanted: WantedLine, item: CatalogItem, *, terms: RentalTerms, today: date) -> QuoteLine:
+    rental = problem = None
+    if wanted.rental_start is not None and wanted.rental_end is not None:
+        rental = rental_price(item.rates, start=wanted.rental_start, end=wanted.rental_end)
+        problem = period_problem(start=wanted.rental_start, end=wanted.rental_end, terms=terms, today=today)
+    return QuoteLine(
+        sku=wanted.sku,
+        variant_key=wanted.variant_key,
+        title=described(item),
+        quantity=wanted.quantity,
+        unit_amount=item.price_amount if rental is None else rental.amount,
+        options=dict(wanted.options),
+        rental_start=wanted.rental_start,
+        rental_end=wanted.rental_end,
+        rental=rental,
+        deposit_amount=deposit_amount(item, rental_start=wanted.rental_start),
+        problem=problem,
+        shown_amount=wanted.shown_amount,
+        shown_currency=wanted.shown_currency,
+    )
+
+
+def refuse_unrentable(*, quote: Quote, command: StartCheckout) -> None:
+    """Raises for periods that the shop doesn't rent out, or not any more: NotPurchasable for a cart, which took them
+    when they were right; InvalidRequest for a request that brings its own lines.
+
+    Apart from `reprice`, because days pass: the repeat of a checkout is answered however late it comes.
+    """
+    refused = [(line, line.problem) for line in quote.lines if line.problem is not None]
+    if not refused:
+        return
+    if command.uses_cart:
+        raise NotPurchasable(
+            [{"sku": line.sku, "variantKey": line.variant_key, "reason": why.code} for line, why in refused]
+        )
+    told = [f"{line.sku}, {line.rental_start} to {line.rental_end}: {why.text}" for line, why in refused]
+    raise InvalidRequest(BAD_PERIOD, {"items": told})
 
 
 def chosen_shipping(*, shop: ShopContext, command: StartCheckout, subtotal: int) -> ShippingOffer:
@@ -184,6 +234,7 @@ def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout, ac
                     sorted(line.options.items()),
                     str(line.rental_start),
                     str(line.rental_end),
+                    *([line.deposit_amount] if line.deposit_amount else []),
                 ]
                 for line in quote.lines
             ),

@@ -27,7 +27,7 @@ from checkout.errors import PaymentRejected, PaymentUnknown, PriceChanged
 from checkout.metrics import CREATE_SECONDS, REJECTED_STOCK, REPRICE_DRIFT, UNCHECKED
 from checkout.models import CheckoutAttempt
 from checkout.rate_limit import Turnstile
-from checkout.repricing import Quote, reprice
+from checkout.repricing import Quote, refuse_unrentable, reprice
 from checkout.settle import SessionVerdict, judge_session, settle_session
 from commerce.cart.carts import cart_snapshot
 from commerce.gateway.client import AccessOnce, create_session, read_session
@@ -82,6 +82,7 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turn
         if turn.look_again:
             time.sleep(LOOK_EVERY)
             continue
+        refuse_unrentable(quote=quote, command=command)
         turnstile.let_in()
         changes = judged_changes(shop=shop, command=command, quote=quote)
         try:

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext, override
+
 from checkout.contracts import StartCheckout
-from checkout.repricing import Quote
+from checkout.repricing import LONGEST_TITLE, Quote, QuoteLine
 from commerce.money import stripe_amount
 from tenants.context import ShopContext
 
@@ -15,6 +17,11 @@ from tenants.context import ShopContext
 # the resolver may have to send it again; five minutes are left for clocks that differ and requests that queue.
 LIFE_BEYOND_HOLD = timedelta(minutes=35)
 MINIMUM_LIFE = timedelta(minutes=30)
+
+# As many as one session takes in payment mode, and the code of what no tax is due on: a deposit is nobody's income.
+# Source: Stripe's API 2026-10-28.endive, Create a Checkout Session; Stripe Tax, product tax codes.
+MOST_LINE_ITEMS = 100
+NOT_TAXABLE = "txcd_00000000"
 
 # What Stripe's page speaks; anything else is refused.
 # Source: Stripe's API 2026-10-28.endive, Create a Checkout Session.
@@ -62,8 +69,9 @@ def session_params(
         "shop_id": shop.shop_id,
         "order_id": str(order_id),
         "request_id": shop.request_id,
-        "rentalDays": "0",
-        "depositTotal": "0",
+        # Of several rentals the longest. Our minor units, which Stripe's are not in every currency.
+        "rentalDays": str(quote.rental_days),
+        "depositTotal": str(quote.deposit),
     }
     if hold_id is not None:
         metadata["inventory_reservation_id"] = str(hold_id)
@@ -72,10 +80,7 @@ def session_params(
         "ui_mode": shop.policy.checkout_ui,
         "client_reference_id": str(attempt_id),
         "expires_at": int(expires_at.timestamp()),
-        "line_items": [
-            _line_item(line.title, line.variant_key, line.unit_amount, line.quantity, quote.currency)
-            for line in quote.lines
-        ],
+        "line_items": [*(_line_item(line, quote.currency) for line in quote.lines), *_deposits(quote, command.locale)],
         "metadata": metadata,
         "payment_intent_data": {"metadata": dict(metadata), **_recipient(command)},
         # The customer pays what the catalog says, in the currency it says.
@@ -127,12 +132,43 @@ def _recipient(command: StartCheckout) -> dict[str, Any]:
     return {"shipping": {"name": name, "address": address} | ({"phone": sent["phone"]} if sent.get("phone") else {})}
 
 
-def _line_item(title: str, variant_key: str, unit_amount: int, quantity: int, currency: str) -> dict[str, Any]:
+def _line_item(line: QuoteLine, currency: str) -> dict[str, Any]:
+    product: dict[str, Any] = {"name": line.title, "metadata": {"variant_key": line.variant_key}}
+    if line.rental is not None:
+        # As ISO 8601 writes an interval: the customer's language is the page's, not ours to guess per line.
+        product["description"] = f"{line.rental_start} – {line.rental_end}"
+    return _priced(product, line.unit_amount, line.quantity, currency)
+
+
+def _deposits(quote: Quote, locale: str) -> list[dict[str, Any]]:
+    """Line items of their own, so that receipt, refund and tax tell them from what is earned: one per line, or a single
+    one where Stripe wouldn't take so many.
+    """
+    charged = [line for line in quote.lines if line.deposit_amount]
+    with override(locale):
+        if len(quote.lines) + len(charged) > MOST_LINE_ITEMS:
+            return [_priced(_deposit(gettext("Deposits, refundable")), quote.deposit, 1, quote.currency)]
+        return [
+            _priced(
+                _deposit(gettext("Deposit, refundable: {title}").format(title=line.title)),
+                line.deposit_amount,
+                line.quantity,
+                quote.currency,
+            )
+            for line in charged
+        ]
+
+
+def _deposit(name: str) -> dict[str, Any]:
+    return {"name": name[:LONGEST_TITLE], "tax_code": NOT_TAXABLE, "metadata": {"deposit": "true"}}
+
+
+def _priced(product: dict[str, Any], unit_amount: int, quantity: int, currency: str) -> dict[str, Any]:
     return {
         "quantity": quantity,
         "price_data": {
             "currency": currency.lower(),
             "unit_amount": stripe_amount(unit_amount, currency),
-            "product_data": {"name": title, "metadata": {"variant_key": variant_key}},
+            "product_data": product,
         },
     }

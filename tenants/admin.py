@@ -80,6 +80,10 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
         ("Storefront", {"fields": ("kind", "currency", "default_locale", "locales", "time_zone", "checkout_ui")}),
         ("Inventory", {"fields": ("inventory_mode", "hold_ttl_seconds", "requires_central_inventory")}),
         ("Prices", {"fields": ("reprice_policy", "reprice_drift_abs", "reprice_drift_pct")}),
+        (
+            "Rentals",
+            {"fields": ("rental_min_days", "rental_max_days", "rental_lead_days", "rental_horizon_days")},
+        ),
         ("Rate limit", {"fields": ("checkout_rate_limit_enabled", "checkout_rate_limit_per_minute")}),
         ("Payments", {"fields": ("shortage_policy",)}),
         ("Alerts", {"fields": ("alert_recipients",)}),

@@ -14,6 +14,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class RentalTerms:
+    """Which periods a shop rents out for, in whole days, both ends of a period counted.
+
+    `lead_days`: from today to the earliest pick-up, 0 for today. `horizon_days`: from today to the latest pick-up.
+    """
+
+    min_days: int
+    max_days: int
+    lead_days: int
+    horizon_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShopPolicy:
     """Times in seconds; `drift_abs` in the currency's major unit; `drift_pct` as a share of one."""
 
@@ -32,6 +45,7 @@ class ShopPolicy:
     drift_pct: Decimal
     checkout_rate_limit_enabled: bool
     checkout_rate_limit_per_minute: int
+    rental: RentalTerms
 
     @property
     def holds_stock(self) -> bool:
@@ -62,5 +76,11 @@ def effective_policy(row: ShopSettings) -> ShopPolicy:
         checkout_rate_limit_enabled=_first(row.checkout_rate_limit_enabled, settings.CHECKOUT_RATE_LIMIT_ENABLED),
         checkout_rate_limit_per_minute=_first(
             row.checkout_rate_limit_per_minute, settings.CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE
+        ),
+        rental=RentalTerms(
+            min_days=_first(row.rental_min_days, settings.RENTAL_MIN_DAYS),
+            max_days=_first(row.rental_max_days, settings.RENTAL_MAX_DAYS),
+            lead_days=_first(row.rental_lead_days, settings.RENTAL_LEAD_DAYS),
+            horizon_days=_first(row.rental_horizon_days, settings.RENTAL_HORIZON_DAYS),
         ),
     )

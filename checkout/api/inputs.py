@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from msgspec import Meta
 from checkout.contracts import SeenPrices, StartCheckout, WantedLine
 from checkout.errors import CouponRejected
 from checkout.return_urls import cancel_url, success_url
+from commerce.api.inputs import Rental, check_rental
 from inventory.variants import variant_key
 from tenants.context import ShopContext
 from tenants.errors import InvalidRequest
@@ -25,16 +25,11 @@ Amount = Annotated[int, Meta(ge=0, le=10**12)]
 CLIENT_KEY = re.compile(r"\A[\x21-\x7e]{1,255}\Z")
 
 
-class RentalInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    start: date
-    end: date
-
-
 class ItemInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     sku: Annotated[str, Meta(min_length=1, max_length=64)]
     quantity: Annotated[int, Meta(ge=1, le=999)]
     variant_attributes: Annotated[dict[str, Text], Meta(max_length=20)] = {}
-    rental: RentalInput | None = None
+    rental: Rental | None = None
 
 
 class ExpectedLineInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -85,7 +80,7 @@ def to_command(
         )
     return StartCheckout(
         cart_id=cart_id,
-        items=None if body.items is None else _wanted(body.items),
+        items=None if body.items is None else _wanted(body.items, kind=shop.policy.kind),
         client_key=client_key,
         seen=SeenPrices(by_sku={e.sku: e.unit_amount for e in body.expected_lines}, subtotal=body.expected_amount),
         email=_email(body.email),
@@ -97,10 +92,11 @@ def to_command(
     )
 
 
-def _wanted(items: list[ItemInput]) -> tuple[WantedLine, ...]:
-    """Duplicate lines are summed, as everywhere."""
+def _wanted(items: list[ItemInput], *, kind: str) -> tuple[WantedLine, ...]:
+    """Duplicate lines are summed, as everywhere; of a rental, those of one period."""
     lines: dict[tuple[object, ...], WantedLine] = {}
-    for item in items:
+    for number, item in enumerate(items):
+        check_rental(item.rental, kind=kind, path=f"items[{number}].rental")
         try:
             key = variant_key(item.sku, item.variant_attributes)
         except ValueError as error:

@@ -15,6 +15,7 @@ from checkout.rate_limit import Turnstile
 from checkout.start import start_checkout
 from checkout.status import order_status, session_summary
 from commerce.cart.cookie import read_cart_id
+from commerce.models import OrderLine
 from inventory.metrics import count_busy_retry
 from tenants.api.inputs import read_input
 from tenants.client_ip import client_bucket
@@ -58,6 +59,8 @@ class CheckoutSummaryView(APIView):
                         "quantity": line.quantity,
                         "unitAmount": line.unit_amount,
                         "lineAmount": line.line_amount,
+                        "depositAmount": line.deposit_amount,
+                        "rental": rental_json(line),
                     }
                     for line in summary.lines
                 ],
@@ -83,6 +86,13 @@ class OrderStatusView(APIView):
             body["retryAfterMs"] = answer.retry_after_ms
             headers["Retry-After"] = str(-(-answer.retry_after_ms // 1000))
         return Response(body, headers=headers)
+
+
+def rental_json(line: OrderLine) -> dict[str, Any] | None:
+    """The period that a line was rented for; None for what was sold."""
+    if line.rental_start is None or line.rental_end is None:
+        return None
+    return {"start": line.rental_start.isoformat(), "end": line.rental_end.isoformat(), "days": line.rental_days}
 
 
 def amounts_json(amounts: Amounts) -> dict[str, int]:

@@ -11,7 +11,7 @@ from django.db.models import Case, Count, F, IntegerField, Max, Min, OuterRef, Q
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from commerce.admin.catalog_forms import ProductTextForm, ProductTextFormSet, VariantForm, VariantFormSet
+from commerce.admin.catalog_forms import RATES, ProductTextForm, ProductTextFormSet, VariantForm, VariantFormSet
 from commerce.admin.display import mono, shop_amount
 from commerce.admin.lists import KeySearch
 from commerce.models import Product, ProductText, Variant
@@ -47,7 +47,7 @@ class VariantInline(TabularInline[Variant, Product]):
     formset = VariantFormSet
     # Orders, holds and carts name variants by key: one that is no longer sold is switched off.
     can_delete = False
-    readonly_fields = ("key", "price_read", "deposit_read")
+    readonly_fields = ("key", "price_read", "rates_read", "deposit_read")
     hide_title = True
     verbose_name_plural = "Variants"
 
@@ -55,9 +55,16 @@ class VariantInline(TabularInline[Variant, Product]):
         rented = obj is None or obj.shop.settings.kind == ShopSettings.Kind.RENTAL
         if not self.has_change_permission(request, obj):
             # What only a form has, Django shows a reader as empty.
-            return ("key", "price_read", *(("deposit_read",) if rented else ()), "active", "position", "image")
-        deposit = ("deposit",) if rented else ()
-        return ("key", "attributes_typed", "price", *deposit, "currency", "active", "position", "image")
+            return (
+                "key",
+                "price_read",
+                *(("rates_read", "deposit_read") if rented else ()),
+                "active",
+                "position",
+                "image",
+            )
+        rental = ("weekend", "week", "month", "deposit") if rented else ()
+        return ("key", "attributes_typed", "price", *rental, "currency", "active", "position", "image")
 
     def has_add_permission(self, request: HttpRequest, obj: Product | None = None) -> bool:
         """Rows that can't be changed are shown without their form, and so could none be added."""
@@ -73,6 +80,11 @@ class VariantInline(TabularInline[Variant, Product]):
     @admin.display(description="Price")
     def price_read(self, variant: Variant) -> str:
         return shop_amount(variant.shop, variant.price_amount, variant.currency)
+
+    @admin.display(description="Weekend, week, month")
+    def rates_read(self, variant: Variant) -> str:
+        amounts = (variant.weekend_amount, variant.week_amount, variant.month_amount)
+        return ", ".join(EMPTY if a is None else shop_amount(variant.shop, a, variant.currency) for a in amounts)
 
     @admin.display(description="Deposit")
     def deposit_read(self, variant: Variant) -> str:
@@ -90,7 +102,6 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
     # By an index, not in catalog order: the list is of all shops.
     ordering = ("shop_id", "sku")
     sortable_by = ()
-    fields = ("shop", "sku", "slug", "image", "active", "position")
     inlines = (ProductTextInline, VariantInline)
     empty_text = "Nothing is for sale yet. Add a product, its texts and its variants, then stock."
 
@@ -129,6 +140,12 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
         """Stock, carts and orders know the product by these."""
         return ("shop", "sku") if obj else ()
 
+    def get_fields(self, request: HttpRequest, obj: Product | None = None) -> tuple[str, ...]:
+        """A new product's shop may be of either kind."""
+        rented = obj is None or obj.shop.settings.kind == ShopSettings.Kind.RENTAL
+        terms = ("rental_min_days", "rental_max_days", "rental_lead_days", "rental_horizon_days")
+        return ("shop", "sku", "slug", "image", "active", "position", *(terms if rented else ()))
+
     def get_prepopulated_fields(self, request: HttpRequest, obj: Product | None = None) -> dict[str, Sequence[str]]:
         return {} if obj else {"slug": ("sku",)}
 
@@ -149,7 +166,7 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
         changes = {}
         for name in inline.changed_data:
             old, new = inline.initial.get(name), inline.cleaned_data.get(name)
-            if name in {"price", "deposit"}:
+            if name in {"price", "deposit", *RATES}:
                 changes[name] = [f"{old}{before}" if old else "", f"{new}{unit}"]
             else:
                 changes[name] = ["" if old is None else str(old), "" if new is None else str(new)]

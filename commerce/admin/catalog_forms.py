@@ -15,6 +15,7 @@ from tenants.backoffice import StackedInline, TabularInline, widgets
 from tenants.models import Shop
 
 SHOPS_OWN: Final = ("", "The shop's")
+RATES: Final = ("weekend", "week", "month")
 
 if TYPE_CHECKING:
     _TextFormSet = BaseInlineFormSet[ProductText, Product, Any]
@@ -52,8 +53,14 @@ class ProductTextForm(_TextModelForm):
         return super().clean()
 
 
+def _amount_widget() -> forms.TextInput:
+    widget: forms.TextInput = widgets.UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "placeholder": "none"})
+    return widget
+
+
 class VariantForm(_VariantModelForm):
-    """`attributes_typed`, `price` and `deposit` stand for the model's `attributes`, `price_amount`, `deposit_amount`.
+    """`attributes_typed`, `price`, `deposit` and the rates stand for the model's `attributes`, `price_amount`,
+    `deposit_amount`, `weekend_amount` and so on. Without an amount a rate doesn't exist.
 
     The attributes of a variant never change: stock, holds, carts and orders know it by the key that they make. Another
     size is another variant.
@@ -72,6 +79,9 @@ class VariantForm(_VariantModelForm):
         required=False,
         widget=widgets.UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "placeholder": "0"}),
     )
+    weekend = forms.CharField(max_length=24, required=False, widget=_amount_widget())
+    week = forms.CharField(max_length=24, required=False, widget=_amount_widget())
+    month = forms.CharField(label="30 days", max_length=24, required=False, widget=_amount_widget())
     currency = forms.ChoiceField(required=False, widget=widgets.UnfoldAdminSelectWidget())
 
     class Meta:
@@ -91,6 +101,7 @@ class VariantForm(_VariantModelForm):
                 "price": str(from_minor(variant.price_amount, variant.currency)),
                 "deposit": str(from_minor(variant.deposit_amount, variant.currency)),
                 "currency": variant.currency,
+                **{rate: self._typed(rate) for rate in RATES},
             }
             self.fields["attributes_typed"].disabled = True
             self.fields["attributes_typed"].widget.attrs["placeholder"] = ""
@@ -124,7 +135,15 @@ class VariantForm(_VariantModelForm):
         variant.price_amount = self._minor("price", currency)
         if "deposit" in self.fields:
             variant.deposit_amount = self._minor("deposit", currency)
+        for rate in RATES:
+            if rate in self.fields:
+                typed = str(cleaned.get(rate) or "").strip()
+                setattr(variant, f"{rate}_amount", self._minor(rate, currency) if typed else None)
         return cleaned
+
+    def _typed(self, rate: str) -> str:
+        amount: int | None = getattr(self.instance, f"{rate}_amount")
+        return "" if amount is None else str(from_minor(amount, self.instance.currency))
 
     def _minor(self, name: str, currency: str) -> int:
         """The typed amount in minor units. 0, with the error noted on the field, when it is none."""

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from commerce.api.inputs import AddLine, RemoveLine, ReplaceLines, SetQuantity, check_rental
+from commerce.api.inputs import AddLine, RemoveLine, ReplaceLines, SetQuantity, check_period, check_rental
 from commerce.api.older_carts import OlderCart, older_lines, take_over
 from commerce.cart import carts, cookie, hydration
 from commerce.cart.errors import CartBusy, CartsUnavailable
@@ -21,6 +21,7 @@ from commerce.cart.lines import CartSnapshot, NewLine
 from commerce.cart.notices import LINES_LOST, Notice
 from commerce.catalog.lookup import WantedVariant, resolve_variants
 from commerce.catalog.pricing import unit_amount
+from commerce.rentals.periods import shop_today
 from commerce.shipping.offers import ShippingOffer
 from inventory.variants import MalformedVariant
 from tenants.api.inputs import read_input
@@ -130,8 +131,12 @@ def _new_lines(shop: ShopContext, wanted: Sequence[AddLine], *, locale: str, pat
     except MalformedVariant as error:
         raise InvalidRequest(error.detail, {f"{path.format('')}variantAttributes": [error.detail]}) from error
     lines = []
-    for line, item in zip(wanted, items, strict=True):
+    today = shop_today(shop)
+    for number, (line, item) in enumerate(zip(wanted, items, strict=True)):
         start, end = (line.rental.start, line.rental.end) if line.rental else (None, None)
+        if line.rental is not None:
+            terms = item.terms.within(shop.policy.rental)
+            check_period(line.rental, terms=terms, today=today, path=f"{path.format(number)}rental")
         lines.append(
             NewLine(
                 sku=item.sku,
@@ -166,7 +171,8 @@ def _changed(request: Request, shop: ShopContext, own: _Own, snapshot: CartSnaps
 
 
 def cart_json(cart: hydration.HydratedCart, notices: Sequence[Notice] = ()) -> dict[str, Any]:
-    """The contract's shape. `variantKey`, `attributes`, `slug`, `previousUnitAmount` and `notices` go beyond its
+    """The contract's shape. `variantKey`, `attributes`, `slug`, `previousUnitAmount`, `notices` and a period's
+    `days`, `rates` and `problem` go beyond its
     minimum. A notice `{code, message, sku?, quantity?}` tells once what became of lines that the customer will miss.
     """
     return {
@@ -200,6 +206,8 @@ def _line_json(line: hydration.HydratedLine) -> dict[str, Any]:
             "start": line.rental_start.isoformat(),
             "end": line.rental_end.isoformat(),
             "days": line.rental_days,
+            "rates": [applied.as_json() for applied in line.rental_price.applied] if line.rental_price else [],
+            "problem": line.period_problem and line.period_problem.code,
         }
     return {
         "lineId": str(line.line_id),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,8 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commerce.api.inputs import BAD_PERIOD, Rental, check_rental
 from commerce.catalog.images import image_url
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
+from commerce.rentals.periods import period_problem, shop_today
+from commerce.rentals.pricing import RentalRates, rental_price
 from inventory.availability import available_for_skus
 from tenants.context import ShopContext, current_shop
 from tenants.errors import InvalidRequest
@@ -24,7 +28,10 @@ MAX_AGE = 5
 
 
 class CatalogView(APIView):
-    """`?sku=A&sku=B` narrows to those products, `?locale=` chooses the language; answers 304 to a current ETag."""
+    """`?sku=A&sku=B` narrows to those products, `?locale=` chooses the language; answers 304 to a current ETag.
+
+    `?start=…&end=…` asks a rental shop what these days cost, each variant's `periodAmount`.
+    """
 
     def get(self, request: Request) -> Response | HttpResponse:
         shop = current_shop()
@@ -34,8 +41,9 @@ class CatalogView(APIView):
         locale = choose_locale(
             request.query_params.get("locale", ""), offered=shop.policy.locales, default=shop.policy.default_locale
         )
+        period = _period(request, shop)
         products = listing(shop_id=shop.shop_id, locale=locale, skus=skus)
-        body = msgspec.json.encode(catalog_json(shop, products, locale=locale))
+        body = msgspec.json.encode(catalog_json(shop, products, locale=locale, period=period))
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         response = HttpResponse(content_type="application/json", status=200)
         if _matches(request.headers.get("If-None-Match", ""), etag):
@@ -48,13 +56,30 @@ class CatalogView(APIView):
         return response
 
 
+def _period(request: Request, shop: ShopContext) -> Rental | None:
+    """The days asked for. Raises InvalidRequest for a half, malformed or reversed period, and for any in a sale."""
+    asked = {name: request.query_params[name] for name in ("start", "end") if name in request.query_params}
+    if not asked:
+        return None
+    try:
+        period = msgspec.convert(asked, Rental, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(BAD_PERIOD, {"start": [str(error)]}) from error
+    check_rental(period, kind=shop.policy.kind, path="start")
+    return period
+
+
 def _matches(header: str, etag: str) -> bool:
     """RFC 9110, section 13.1.2: weak comparison with any tag of the list, or `*`."""
     return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 
-def catalog_json(shop: ShopContext, products: list[CatalogProduct], *, locale: str) -> dict[str, Any]:
-    """The catalog's document. Amounts in minor units; a rental's `unitAmount` is per day. One query for stock."""
+def catalog_json(
+    shop: ShopContext, products: list[CatalogProduct], *, locale: str, period: Rental | None = None
+) -> dict[str, Any]:
+    """The catalog's document. Amounts in minor units; a rental's `unitAmount` is per day, with its other rates, terms
+    and what `period` costs beside it. One query for stock.
+    """
     skus = [product.sku for product in products]
     stock = available_for_skus(shop_id=shop.shop_id, skus=skus) if skus else []
     states = {item.variant_key: str(item.state) for item in stock}
@@ -66,11 +91,14 @@ def catalog_json(shop: ShopContext, products: list[CatalogProduct], *, locale: s
         "currency": shop.policy.currency,
         "locale": locale,
         "locales": list(shop.policy.locales),
-        "products": [_product_json(product, states, rental=rental) for product in products],
+        "products": [_product_json(shop, product, states, period) for product in products],
     }
 
 
-def _product_json(product: CatalogProduct, states: dict[str, str], *, rental: bool) -> dict[str, Any]:
+def _product_json(
+    shop: ShopContext, product: CatalogProduct, states: dict[str, str], period: Rental | None
+) -> dict[str, Any]:
+    rental = shop.policy.kind == "rental"
     return {
         "sku": product.sku,
         "slug": product.slug,
@@ -79,13 +107,31 @@ def _product_json(product: CatalogProduct, states: dict[str, str], *, rental: bo
         "image": image_url(product.image),
         "attributes": product.choices,
         "variants": [
-            _variant_json(variant, states.get(variant.variant_key, "out"), rental=rental)
+            _variant_json(variant, states.get(variant.variant_key, "out"), rental=rental, period=period)
             for variant in product.variants
         ],
+        **(_terms_json(shop, product, period) if rental else {}),
     }
 
 
-def _variant_json(variant: CatalogItem, state: str, *, rental: bool) -> dict[str, Any]:
+def _terms_json(shop: ShopContext, product: CatalogProduct, period: Rental | None) -> dict[str, Any]:
+    """`earliest` and `latest` are days of pick-up; `problem` says why the period asked for can't be rented."""
+    terms, today = product.variants[0].terms.within(shop.policy.rental), shop_today(shop)
+    told: dict[str, Any] = {
+        "rental": {
+            "minDays": terms.min_days,
+            "maxDays": terms.max_days,
+            "earliest": (today + timedelta(days=terms.lead_days)).isoformat(),
+            "latest": (today + timedelta(days=terms.horizon_days)).isoformat(),
+        }
+    }
+    if period is not None:
+        problem = period_problem(start=period.start, end=period.end, terms=terms, today=today)
+        told["rental"]["problem"] = problem and problem.code
+    return told
+
+
+def _variant_json(variant: CatalogItem, state: str, *, rental: bool, period: Rental | None) -> dict[str, Any]:
     return {
         "sku": variant.sku,
         "variantKey": variant.variant_key,
@@ -96,4 +142,22 @@ def _variant_json(variant: CatalogItem, state: str, *, rental: bool) -> dict[str
         "depositAmount": variant.deposit_amount if rental else 0,
         # A hint for lists; /api/inventory/availability has the numbers.
         "availability": state,
+        **(_rates_json(variant.rates, period) if rental else {}),
     }
+
+
+def _rates_json(rates: RentalRates, period: Rental | None) -> dict[str, Any]:
+    """Every rate that the variant has, and what it costs for `period`: the best that they make of its days."""
+    told: dict[str, Any] = {
+        "rates": {
+            name: amount
+            for name, amount in (
+                ("day", rates.day), ("weekend", rates.weekend), ("week", rates.week), ("month", rates.month),
+            )
+            if amount is not None
+        }
+    }  # fmt: skip
+    if period is not None:
+        price = rental_price(rates, start=period.start, end=period.end)
+        told |= {"periodAmount": price.amount, "periodDays": price.days}
+    return told

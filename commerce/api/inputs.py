@@ -9,9 +9,12 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from commerce.cart.lines import MAX_LINES, MAX_QUANTITY
+from commerce.rentals.periods import period_problem
 from tenants.errors import InvalidRequest
+from tenants.models.shop import LONGEST_RENTAL_DAYS
+from tenants.policy import RentalTerms
 
-MAX_RENTAL_DAYS = 365
+BAD_PERIOD = "The rental period is not valid."
 
 Sku: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 # Small and flat: both end up in a unique index and on a packing list.
@@ -57,7 +60,9 @@ class RemoveLine(Struct, forbid_unknown_fields=True, frozen=True, rename="camel"
 
 
 def check_rental(rental: Rental | None, *, kind: str, path: str) -> None:
-    """A rental shop needs a period, a sale shop has none. Raises InvalidRequest under `path`."""
+    """A rental shop needs a period, a sale shop has none; no rental is longer than any shop's. Raises InvalidRequest
+    under `path`. What the product allows is `check_period`'s to say.
+    """
     problem = ""
     if kind != "rental":
         problem = "This shop doesn't rent out." if rental is not None else ""
@@ -65,7 +70,13 @@ def check_rental(rental: Rental | None, *, kind: str, path: str) -> None:
         problem = "A rental needs the days of pick-up and return."
     elif rental.end < rental.start:
         problem = "The return is before the pick-up."
-    elif (rental.end - rental.start).days > MAX_RENTAL_DAYS:
-        problem = f"A rental lasts at most {MAX_RENTAL_DAYS} days."
+    elif (rental.end - rental.start).days >= LONGEST_RENTAL_DAYS:
+        problem = f"A rental lasts at most {LONGEST_RENTAL_DAYS} days."
     if problem:
-        raise InvalidRequest("The rental period is not valid.", {path: [problem]})
+        raise InvalidRequest(BAD_PERIOD, {path: [problem]})
+
+
+def check_period(rental: Rental, *, terms: RentalTerms, today: date, path: str) -> None:
+    """Raises InvalidRequest under `path` for a period that `terms` don't allow on the shop's `today`."""
+    if problem := period_problem(start=rental.start, end=rental.end, terms=terms, today=today):
+        raise InvalidRequest(BAD_PERIOD, {path: [problem.text]})

@@ -10,7 +10,9 @@ from uuid import UUID
 from commerce.cart.lines import CartLineFacts, CartSnapshot
 from commerce.catalog.images import image_url
 from commerce.catalog.lookup import CatalogItem, items_by_key
-from commerce.catalog.pricing import deposit_amount, rental_days, unit_amount
+from commerce.catalog.pricing import deposit_amount
+from commerce.rentals.periods import PeriodProblem, period_problem, shop_today
+from commerce.rentals.pricing import RentalPrice, rental_days, rental_price
 from commerce.shipping.offers import ShippingOffer, offers
 from inventory.availability import available_by_key
 from tenants.context import ShopContext
@@ -22,6 +24,7 @@ class HydratedLine:
 
     `unit_amount` covers a rental's whole period; `deposit_amount` is per unit; both are None for a line that can't be
     bought, which counts for nothing in the sums. `previous_amount` is the unit price last shown when it was another.
+    `rental_price` says what a period's price is made of, `period_problem` why the period can't be rented any more.
     """
 
     line_id: UUID
@@ -40,6 +43,8 @@ class HydratedLine:
     previous_amount: int | None
     available: int
     purchasable: bool
+    rental_price: RentalPrice | None
+    period_problem: PeriodProblem | None
 
     @property
     def line_amount(self) -> int | None:
@@ -80,7 +85,8 @@ def hydrate(*, shop: ShopContext, cart: CartSnapshot, locale: str) -> HydratedCa
     """`cart` with fresh catalog data and availability, and what shipping costs it. Three queries at most, one for an
     empty cart.
 
-    Lines of products that are gone, inactive, or sold in another way than the shop's stay, not purchasable.
+    Lines of products that are gone, inactive, or sold in another way than the shop's stay, not purchasable; so do those
+    whose period has passed.
     """
     keys = [line.variant_key for line in cart.lines]
     items = items_by_key(shop_id=shop.shop_id, variant_keys=keys, locale=locale)
@@ -107,12 +113,17 @@ def newly_shown(*, before: CartSnapshot, cart: HydratedCart) -> dict[UUID, tuple
 
 
 def _line(shop: ShopContext, line: CartLineFacts, item: CatalogItem | None, available: int) -> HydratedLine:
-    is_rental = line.rental_start is not None
-    purchasable = item is not None and item.purchasable and is_rental == (shop.policy.kind == "rental")
-    now = deposit = previous = None
+    start, end = line.rental_start, line.rental_end
+    purchasable = item is not None and item.purchasable and (start is not None) == (shop.policy.kind == "rental")
+    now = deposit = previous = price = problem = None
+    if item is not None and start is not None and end is not None:
+        terms = item.terms.within(shop.policy.rental)
+        problem = period_problem(start=start, end=end, terms=terms, today=shop_today(shop))
+        purchasable = purchasable and problem is None
+        price = rental_price(item.rates, start=start, end=end)
     if item is not None and purchasable:
-        now = unit_amount(item, rental_start=line.rental_start, rental_end=line.rental_end)
-        deposit = deposit_amount(item, rental_start=line.rental_start)
+        now = price.amount if price else item.price_amount
+        deposit = deposit_amount(item, rental_start=start)
         if line.shown_currency == shop.policy.currency and line.shown_amount != now:
             previous = line.shown_amount
     return HydratedLine(
@@ -132,4 +143,6 @@ def _line(shop: ShopContext, line: CartLineFacts, item: CatalogItem | None, avai
         previous_amount=previous,
         available=available,
         purchasable=purchasable,
+        rental_price=price,
+        period_problem=problem,
     )

@@ -11,6 +11,8 @@ from django.db.models.functions import JSONObject
 
 from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.models import ProductText, Variant
+from commerce.rentals.periods import ProductTerms
+from commerce.rentals.pricing import RentalRates
 from inventory.variants import variant_key
 
 
@@ -33,6 +35,8 @@ class CatalogItem:
     currency: str
     price_amount: int
     deposit_amount: int
+    rates: RentalRates
+    terms: ProductTerms
     active: bool
     currency_agrees: bool
 
@@ -177,8 +181,9 @@ def _rows(*, shop_id: str, locale: str) -> QuerySet[Any, dict[str, Any]]:
         )
         .values(
             "id", "product_id", "sku", "variant_key", "attributes", "image", "currency", "price_amount",
-            "deposit_amount", "active", "text", "shop_currency",
-            "product__sku", "product__slug", "product__image", "product__active",
+            "deposit_amount", "weekend_amount", "week_amount", "month_amount", "active", "text", "shop_currency",
+            "product__sku", "product__slug", "product__image", "product__active", "product__rental_min_days",
+            "product__rental_max_days", "product__rental_lead_days", "product__rental_horizon_days",
         )
     )  # fmt: skip
     return cast("QuerySet[Any, dict[str, Any]]", rows)
@@ -199,6 +204,18 @@ def _item(row: dict[str, Any]) -> CatalogItem:
         currency=row["currency"],
         price_amount=row["price_amount"],
         deposit_amount=row["deposit_amount"],
+        rates=RentalRates(
+            day=row["price_amount"],
+            weekend=row["weekend_amount"],
+            week=row["week_amount"],
+            month=row["month_amount"],
+        ),
+        terms=ProductTerms(
+            min_days=row["product__rental_min_days"],
+            max_days=row["product__rental_max_days"],
+            lead_days=row["product__rental_lead_days"],
+            horizon_days=row["product__rental_horizon_days"],
+        ),
         active=row["active"] and row["product__active"],
         currency_agrees=row["currency"] == row["shop_currency"],
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
 from tenants.models import Shop
+from tenants.models.shop import LONGEST_RENTAL_DAYS, LONGEST_RENTAL_HORIZON_DAYS
 from tenants.scoping import ShopQuerySet
+
+TERM = (MinValueValidator(1), MaxValueValidator(LONGEST_RENTAL_DAYS))
+AHEAD = (MaxValueValidator(LONGEST_RENTAL_HORIZON_DAYS),)
 
 
 class Product(models.Model):
@@ -18,6 +23,27 @@ class Product(models.Model):
     image = models.CharField(max_length=500, blank=True, default="", help_text="Address or static path.")
     active = models.BooleanField(default=True)
     position = models.PositiveIntegerField(default=0)
+    # Rentals only; null leaves it to the shop (commerce/rentals/periods.py).
+    rental_min_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=TERM, verbose_name="shortest rental", help_text="Days; empty: the shop's."
+    )
+    rental_max_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=TERM, verbose_name="longest rental", help_text="Days; empty: the shop's."
+    )
+    rental_lead_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=AHEAD,
+        verbose_name="notice before pick-up",
+        help_text="Days from the order; empty: the shop's.",
+    )
+    rental_horizon_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=AHEAD,
+        verbose_name="latest pick-up",
+        help_text="Days from the order; empty: the shop's.",
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = ShopQuerySet["Product"].as_manager()
@@ -28,6 +54,13 @@ class Product(models.Model):
             models.UniqueConstraint(name="product_shop_and_id", fields=["shop", "id"]),  # what texts, variants refer to
             models.UniqueConstraint(name="product_one_per_sku", fields=["shop", "sku"]),
             models.UniqueConstraint(name="product_one_per_slug", fields=["shop", "slug"]),
+            models.CheckConstraint(
+                name="product_rental_days_in_order",
+                condition=Q(rental_min_days__lte=models.F("rental_max_days"))
+                | Q(rental_min_days__isnull=True)
+                | Q(rental_max_days__isnull=True),
+                violation_error_message="The shortest rental is longer than the longest.",
+            ),
             models.CheckConstraint(name="product_sku_plain", condition=Q(sku__regex=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")),
         )
 
@@ -64,6 +97,10 @@ class Variant(models.Model):
     currency = models.CharField(max_length=3)
     price_amount = models.PositiveBigIntegerField(help_text="Minor units: the sale price, or a rental's price per day.")
     deposit_amount = models.PositiveBigIntegerField(default=0, help_text="Minor units, refundable, rentals only.")
+    # Rates of a rental beside its price per day, in minor units (commerce/rentals/pricing.py); null: no such rate.
+    weekend_amount = models.PositiveBigIntegerField(null=True, blank=True)
+    week_amount = models.PositiveBigIntegerField(null=True, blank=True)
+    month_amount = models.PositiveBigIntegerField(null=True, blank=True)
     image = models.CharField(max_length=500, blank=True, default="")
     active = models.BooleanField(default=True)
     position = models.PositiveIntegerField(default=0)

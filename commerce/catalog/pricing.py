@@ -5,26 +5,17 @@ from __future__ import annotations
 from datetime import date
 
 from commerce.catalog.lookup import CatalogItem
-
-
-def rental_days(*, start: date, end: date) -> int:
-    """Days of a rental, both the day of pick-up and the day of return included: same-day is one day.
-
-    Whole calendar days, as a unit is out of the shop on each of them.
-    """
-    if end < start:
-        raise ValueError("A rental ends on or after the day it starts.")
-    return (end - start).days + 1
+from commerce.rentals.pricing import rental_price
 
 
 def unit_amount(item: CatalogItem, *, rental_start: date | None = None, rental_end: date | None = None) -> int:
     """What one unit costs, in minor units of `item.currency`, without its deposit.
 
-    A sale's price is the variant's; a rental's is the price per day times the days of the period.
+    A sale's price is the variant's; a rental's is the best that its rates make of the period's days.
     """
     if rental_start is None or rental_end is None:
         return item.price_amount
-    return item.price_amount * rental_days(start=rental_start, end=rental_end)
+    return rental_price(item.rates, start=rental_start, end=rental_end).amount
 
 
 def deposit_amount(item: CatalogItem, *, rental_start: date | None = None) -> int:

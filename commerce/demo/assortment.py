@@ -26,6 +26,9 @@ class DemoProduct:
     image: str
     stock: tuple[int, ...]
     deposit: int = 0
+    weekend: int | None = None
+    week: int | None = None
+    month: int | None = None
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def variants(self) -> list[tuple[dict[str, str], str, int]]:
@@ -187,6 +190,9 @@ COVER_ME_PRETTY: Final = DemoShop(
             },
             price=3500,
             deposit=15000,
+            weekend=8000,
+            week=15000,
+            month=40000,
             image="opera-cape-{color}.svg",
             stock=(2, 3, 1),
             attributes={"size": ("S", "M", "L"), "color": ("burgundy", "midnight")},
@@ -201,6 +207,7 @@ COVER_ME_PRETTY: Final = DemoShop(
             },
             price=1800,
             deposit=6000,
+            week=7500,
             image="silk-wrap-{color}.svg",
             stock=(6, 4),
             attributes={"color": ("rose", "champagne")},
@@ -216,6 +223,8 @@ COVER_ME_PRETTY: Final = DemoShop(
             },
             price=2200,
             deposit=8000,
+            weekend=5000,
+            week=10000,
             image="winter-stole.svg",
             stock=(5,),
         ),

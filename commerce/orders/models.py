@@ -144,6 +144,9 @@ class OrderLine(models.Model):
     options = models.JSONField(default=dict, blank=True)
     rental_start = models.DateField(null=True, blank=True)
     rental_end = models.DateField(null=True, blank=True)
+    rental_days = models.PositiveIntegerField(null=True, blank=True)
+    # How the unit's price came about, as commerce/rentals/pricing.py tells it: rates change, orders don't.
+    rental_rates = models.JSONField(default=list, blank=True)
 
     objects = ShopQuerySet["OrderLine"].as_manager()
 
@@ -153,6 +156,26 @@ class OrderLine(models.Model):
             models.CheckConstraint(name="order_line_positive", condition=Q(quantity__gt=0)),
             models.CheckConstraint(
                 name="order_line_adds_up", condition=Q(line_amount=F("unit_amount") * F("quantity"))
+            ),
+            models.CheckConstraint(
+                name="order_line_rental_whole",
+                condition=Q(
+                    rental_start__isnull=True, rental_end__isnull=True, rental_days__isnull=True, deposit_amount=0
+                )
+                | Q(
+                    # A comparison with null is not false.
+                    rental_start__isnull=False,
+                    rental_end__isnull=False,
+                    rental_days__isnull=False,
+                    rental_end__gte=F("rental_start"),
+                    rental_days=Func(
+                        F("rental_end"),
+                        F("rental_start"),
+                        arg_joiner=" - ",
+                        output_field=models.IntegerField(),
+                        template="(%(expressions)s + 1)",
+                    ),
+                ),
             ),
             models.UniqueConstraint(name="order_line_position", fields=["order", "position"]),
         )

@@ -11,6 +11,7 @@ from uuid import UUID
 from commerce.gateway.sessions import SessionFacts
 from commerce.orders.models import Order, OrderLine
 from commerce.orders.states import may_move
+from commerce.rentals.pricing import RentalPrice
 
 LONGEST_EMAIL = 254
 
@@ -28,6 +29,7 @@ class NewLine:
     options: dict[str, str]
     rental_start: date | None
     rental_end: date | None
+    rental: RentalPrice | None = None
 
     @property
     def line_amount(self) -> int:
@@ -43,6 +45,7 @@ class NewOrder:
     currency: str
     subtotal: int
     shipping: int
+    deposit: int
     shipping_name: str
     hold_id: UUID | None
     stripe_account: str
@@ -55,7 +58,7 @@ class NewOrder:
 
 def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
     """Writes the order and its lines, two statements, in the caller's transaction."""
-    total = new.subtotal + new.shipping
+    total = new.subtotal + new.shipping + new.deposit
     order = Order.objects.create(
         id=new.order_id,
         shop_id=new.shop_id,
@@ -63,6 +66,7 @@ def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
         subtotal_amount=new.subtotal,
         shipping_amount=new.shipping,
         shipping_name=new.shipping_name,
+        deposit_amount=new.deposit,
         total_amount=total,
         expected_total_amount=total,
         hold_id=new.hold_id,
@@ -88,6 +92,8 @@ def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
             options=line.options,
             rental_start=line.rental_start,
             rental_end=line.rental_end,
+            rental_days=line.rental.days if line.rental else None,
+            rental_rates=[applied.as_json() for applied in line.rental.applied] if line.rental else [],
         )
         for position, line in enumerate(new.lines)
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils import timezone
 
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
 from commerce.catalog.lookup import product_by_slug as find_product
+from commerce.rentals.periods import shop_today
 from commerce.storefront.pages import render_page, shop_page
 from commerce.storefront.words import ATTRIBUTE_WORDS
 from inventory.availability import Availability, available_for_skus
@@ -51,7 +51,15 @@ def product(request: HttpRequest, shop: ShopContext, locale: str, slug: str) -> 
         raise Http404
     context: dict[str, Any] = {"shown": _with_stock(shop, [found])[0]}
     if shop.policy.kind == "rental":
-        context["today"] = timezone.localdate(timezone=zoneinfo.ZoneInfo(shop.policy.time_zone)).isoformat()
+        terms, today = found.variants[0].terms.within(shop.policy.rental), shop_today(shop)
+        earliest = today + timedelta(days=terms.lead_days)
+        context |= {
+            "terms": terms,
+            "earliest": earliest.isoformat(),
+            "latest": (today + timedelta(days=terms.horizon_days)).isoformat(),
+            "proposed_end": (earliest + timedelta(days=terms.min_days - 1)).isoformat(),
+            "rates": found.variants[0].rates,
+        }
     return render_page(request, shop, locale, "product", context)
 
 

@@ -234,6 +234,10 @@ except InvalidOperation as error:
     raise ImproperlyConfigured("CHECKOUT_REPRICE_DRIFT_ABS and …_PCT are decimal numbers, such as 0.10.") from error
 CHECKOUT_RATE_LIMIT_ENABLED = flag("CHECKOUT_RATE_LIMIT_ENABLED", True)
 CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE = integer("CHECKOUT_RATE_LIMIT_REQUESTS_PER_MINUTE", 10, low=1, high=10_000)
+RENTAL_MIN_DAYS = integer("RENTAL_MIN_DAYS", 1, low=1, high=366)
+RENTAL_MAX_DAYS = integer("RENTAL_MAX_DAYS", 366, low=1, high=366)
+RENTAL_LEAD_DAYS = integer("RENTAL_LEAD_DAYS", 0, low=0, high=730)
+RENTAL_HORIZON_DAYS = integer("RENTAL_HORIZON_DAYS", 365, low=0, high=730)
 INVENTORY_MODE = choice("INVENTORY_MODE", "reserve_ttl", ("reserve_ttl", "validate_only"))
 SKIP_INVENTORY_VALIDATION = flag("SKIP_INVENTORY_VALIDATION", False)
 ENFORCE_CENTRAL_INVENTORY = flag("ENFORCE_CENTRAL_INVENTORY", False)

@@ -16,6 +16,10 @@ from tenants.shop_id import SHOP_ID_FORM
 MOST_CHECKOUTS_PER_MINUTE = 10_000
 """The highest limit that can be set. More from one address is no customer; then the limit is better off."""
 
+LONGEST_RENTAL_DAYS = 366
+LONGEST_RENTAL_HORIZON_DAYS = 730
+"""Two years ahead. A booking writes one row per day and article, and nobody knows next decade's prices."""
+
 SHOP_ID = RegexValidator(SHOP_ID_FORM, "Lower-case letters, digits and hyphens.")
 
 
@@ -130,6 +134,34 @@ class ShopSettings(models.Model):
         verbose_name="checkouts per minute",
         help_text="New checkouts per address and minute; repeating one doesn't count. Empty: as the platform says.",
     )
+    rental_min_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_RENTAL_DAYS)],
+        verbose_name="shortest rental",
+        help_text="Days, those of pick-up and return included. Empty, here and below: as the platform says.",
+    )
+    rental_max_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_RENTAL_DAYS)],
+        verbose_name="longest rental",
+        help_text="Days, those of pick-up and return included.",
+    )
+    rental_lead_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST_RENTAL_HORIZON_DAYS)],
+        verbose_name="notice before pick-up",
+        help_text="Days from the order to the earliest pick-up; 0: the same day.",
+    )
+    rental_horizon_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST_RENTAL_HORIZON_DAYS)],
+        verbose_name="latest pick-up",
+        help_text="Days from the order to the latest pick-up.",
+    )
     alert_recipients = ArrayField(models.EmailField(), default=list, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -148,6 +180,14 @@ class ShopSettings(models.Model):
                 name="shop_checkout_limit_bounds",
                 condition=Q(checkout_rate_limit_per_minute__isnull=True)
                 | Q(checkout_rate_limit_per_minute__range=(1, MOST_CHECKOUTS_PER_MINUTE)),
+            ),
+            models.CheckConstraint(
+                name="shop_rental_days_in_order",
+                # A comparison with null is not false.
+                condition=Q(rental_min_days__lte=models.F("rental_max_days"))
+                | Q(rental_min_days__isnull=True)
+                | Q(rental_max_days__isnull=True),
+                violation_error_message="The shortest rental is longer than the longest.",
             ),
         )
 

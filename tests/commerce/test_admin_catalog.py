@@ -6,7 +6,7 @@ import pytest
 from django.http import HttpResponse
 
 from commerce.models import Product, Variant
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, ShopSettings
 from tests.commerce.backoffice import Desk, address, another_product, desk, filled, found, html, text
 from tests.factories.commerce import VariantFactory
 from tests.factories.tenants import ShopFactory
@@ -130,6 +130,51 @@ def test_a_product_is_added_with_texts_and_variants(trade: Trade) -> None:
     assert sorted(AuditEntry.objects.values_list("action", flat=True)) == [
         "product.added", "product_text.added", "variant.added",
     ]  # fmt: skip
+
+
+def test_rates_and_terms_of_a_rental(trade: Trade) -> None:
+    ShopSettings.objects.update(kind="rental")
+    product, owner = trade.variant.product, desk()
+    answer = edit(
+        owner, product,
+        **{"variants-0-weekend": "50", "variants-0-week": "120.50", "rental_min_days": "2", "rental_lead_days": "0"},
+    )  # fmt: skip
+    assert answer.status_code == 302, text(answer)
+    trade.variant.refresh_from_db()
+    product.refresh_from_db()
+    assert (trade.variant.weekend_amount, trade.variant.week_amount, trade.variant.month_amount) == (5000, 12050, None)
+    assert (product.rental_min_days, product.rental_max_days, product.rental_lead_days) == (2, None, 0)
+    changes = AuditEntry.objects.get(action="variant.changed").data["changes"]
+    assert changes == {"weekend": ["", "50.00 EUR"], "week": ["", "120.50 EUR"]}
+    # And none again.
+    assert edit(owner, product, **{"variants-0-weekend": ""}).status_code == 302
+    trade.variant.refresh_from_db()
+    assert (trade.variant.weekend_amount, trade.variant.week_amount) == (None, 12050)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "said"),
+    [
+        ("variants-0-week", "-1", "negative"),
+        ("variants-0-week", "1.005", ""),
+        ("variants-0-month", "much", ""),
+        ("rental_min_days", "0", "greater than or equal to 1"),
+        ("rental_max_days", "367", "less than or equal to 366"),
+        ("rental_horizon_days", "731", "less than or equal to 730"),
+    ],
+)
+def test_rates_and_terms_that_arent(trade: Trade, field: str, typed: str, said: str) -> None:
+    ShopSettings.objects.update(kind="rental")
+    owner = desk()
+    answer = edit(owner, trade.variant.product, **{field: typed})
+    assert answer.status_code == 200 and said in text(answer)
+    answer = edit(owner, trade.variant.product, rental_min_days="5", rental_max_days="4")
+    assert answer.status_code == 200 and "longer than the longest" in text(answer)
+
+
+def test_a_sale_has_neither_rates_nor_terms(trade: Trade) -> None:
+    page = desk().client.get(address(Product, "change", trade.variant.product.pk)).content.decode()
+    assert "rental_min_days" not in page and "variants-0-week" not in page
 
 
 def test_a_text_is_in_a_language_that_the_shop_offers(trade: Trade) -> None:

@@ -18,7 +18,8 @@ from commerce.catalog.lookup import (
     resolve_variant,
     resolve_variants,
 )
-from commerce.catalog.pricing import deposit_amount, rental_days, unit_amount
+from commerce.catalog.pricing import deposit_amount, unit_amount
+from commerce.rentals.pricing import rental_days
 from tenants.errors import InvalidRequest
 from tenants.locales import choose_locale
 from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory

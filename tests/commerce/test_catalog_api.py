@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from tests.commerce.conftest import visitor
 from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory
+from tests.fixtures.periods import days_from, monday
 
 pytestmark = pytest.mark.django_db
 
@@ -128,6 +131,39 @@ def test_rentals_are_priced_per_day_with_their_deposit(open_shop):
     [product] = document["products"]
     assert (product["variants"][0]["unitAmount"], product["variants"][0]["depositAmount"]) == (900, 5000)
     assert product["variants"][0]["availability"] == "out"
+
+
+def test_what_days_cost_and_which_may_be_rented(open_shop):
+    shop = open_shop(settings__kind="rental", settings__rental_max_days=10)
+    VariantFactory(product__shop=shop, product__rental_lead_days=1, price_amount=900, week_amount=4000)
+    start = monday()
+    [product] = visitor(shop).get("/api/catalog", days_from(start, 8)).json()["products"]
+    [variant] = product["variants"]
+    assert variant["rates"] == {"day": 900, "week": 4000}
+    assert (variant["periodAmount"], variant["periodDays"], product["rental"]["problem"]) == (4900, 8, None)
+    assert (product["rental"]["minDays"], product["rental"]["maxDays"]) == (1, 10)
+    earliest, latest = (date.fromisoformat(product["rental"][edge]) for edge in ("earliest", "latest"))
+    assert (latest - earliest).days == 364
+    [product] = visitor(shop).get("/api/catalog", days_from(start, 11)).json()["products"]
+    assert product["rental"]["problem"] == "too_long"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "start=2027-01-02", "end=2027-01-02", "start=2027-01-02&end=2027-01-01", "start=2027-02-30&end=2027-03-01",
+        "start=x&end=y", "start=&end=", "start=2020-01-01&end=2027-01-01", "start=2027-01-01T00:00&end=2027-01-02",
+        "start=1&end=2", "start=0000-01-01&end=0000-01-02",
+    ],
+)  # fmt: skip
+def test_bad_periods(open_shop, query):
+    for kind in ("rental", "sale"):
+        answer = visitor(open_shop(settings__kind=kind)).get(f"/api/catalog?{query}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+def test_a_sale_has_no_days(shop):
+    assert visitor(shop).get("/api/catalog", days_from(monday(), 2)).status_code == 400
 
 
 def test_only_reading(shop):

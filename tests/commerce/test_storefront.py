@@ -10,6 +10,7 @@ import pytest
 from babel.messages import pofile
 from django.conf import settings as django_settings
 
+from commerce.models import Variant
 from tests.commerce.conftest import visitor
 from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory
 
@@ -99,6 +100,9 @@ def test_a_rental_asks_for_days(rental):
     assert 'type="date" name="start"' in text and 'type="date" name="end"' in text
     assert "$35.00" in text and "per day" in text and "refundable deposit of $150.00" in text
     assert "For rent, by the day" in page(rental, "/en/").content.decode()
+    Variant.objects.update(weekend_amount=8000, week_amount=None, month_amount=40000)
+    text = page(rental, "/de/products/cape").content.decode()
+    assert "Freitag bis Sonntag 80,00" in text and "30 Tage 400,00" in text and "7 Tage" not in text
 
 
 @pytest.mark.parametrize("path", ["/en/products/cape", "/en/products/nope", "/fr/", "/xx/cart", "/en/a/b/c"])

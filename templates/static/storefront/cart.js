@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import {
-  cartPath, day, find, fromTemplate, lineDetails, money, root, say, show, showSums, showUnits, text,
+  cartPath, find, fromTemplate, lineDetails, money, rentalText, root, say, show, showSums, showUnits, text,
 } from "./page.js";
 
 const SETTLE_MS = 350;
@@ -74,16 +74,13 @@ function details(line) {
   return parts.filter(Boolean).join(" · ");
 }
 
-function rentalText({ start, end }) {
-  return start === end ? day(start) : text("period", { start: day(start), end: day(end) });
-}
-
 function priceChange(line) {
   if (line.previousUnitAmount === null) return "";
   return text("changed", { was: money(line.previousUnitAmount), now: money(line.unitAmount) });
 }
 
 function hint(line) {
+  if (line.rental?.problem) return text("daysGone");
   if (!line.purchasable) return text("gone");
   if (line.available <= 0) return text("soldOut");
   return line.available < line.quantity ? text("short", { count: line.available }) : "";

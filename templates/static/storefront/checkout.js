@@ -2,7 +2,9 @@
 
 import { Problem, call } from "./api.js";
 import { RETRY_HEADER, delayBefore, sleep } from "./backoff.js";
-import { cartPath, find, fromTemplate, lineTitle, locale, money, root, say, show, showSums, showUnits, text } from "./page.js";
+import {
+  cartPath, find, fromTemplate, lineTitle, locale, money, rentalText, root, say, show, showSums, showUnits, text,
+} from "./page.js";
 
 // Failures that pass by themselves: how often to come back, and what to say meanwhile.
 const PASSING = {
@@ -35,7 +37,8 @@ async function load() {
   find("[data-lines]").replaceChildren(
     ...cart.lines.map((line) => {
       const item = fromTemplate("[data-line-template]");
-      find("[data-title]", item).textContent = `${line.quantity} × ${lineTitle(line)}`;
+      const period = line.rental ? `, ${rentalText(line.rental)}` : "";
+      find("[data-title]", item).textContent = `${line.quantity} × ${lineTitle(line)}${period}`;
       find("[data-amount]", item).textContent = line.lineAmount === null ? "–" : money(line.lineAmount);
       return item;
     }),
@@ -165,7 +168,7 @@ const EXPLANATIONS = {
   payment_rejected: () => ({ name: "rejected", retry: "again" }),
   inventory_unavailable: () => ({ name: "away", retry: "again" }),
   unknown_sku: ({ items = [] }) => ({ name: "gone", items: items.map(titleOf) }),
-  not_purchasable: ({ items = [] }) => ({ name: "gone", items: items.map(titleOf) }),
+  not_purchasable: ({ items = [] }) => ({ name: items.some(({ reason }) => reason) ? "days" : "gone", items: items.map(titleOf) }),
   amount_too_small: ({ minimum }) => ({ name: "small", blanks: { amount: money(minimum) } }),
   shop_expired: () => ({ name: "closed" }),
 };

@@ -63,3 +63,9 @@ export function showSums(cart, way) {
 const days = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
 
 export const day = (iso) => days.format(new Date(`${iso}T00:00:00Z`));
+
+// A rental's days, in the words of a page that has texts for them.
+export function rentalText({ start, end, days: count }) {
+  if (start === end) return text("oneDay", { start: day(start) });
+  return text("period", { start: day(start), end: day(end), days: count });
+}

@@ -1,7 +1,7 @@
 // The product's page: choosing a variant, its stock as it changes, and the way into the cart.
 
 import { call } from "./api.js";
-import { cartPath, find, money, say, show, showUnits, text } from "./page.js";
+import { cartPath, day, find, money, say, show, showUnits, text } from "./page.js";
 
 const POLL_MS = 5_000;
 const DAY_MS = 86_400_000;
@@ -33,12 +33,37 @@ function chosen() {
   );
 }
 
-// Days of the chosen period, both ends included; null where it isn't one.
-function period() {
-  const start = form.elements.start.valueAsNumber;
-  const end = form.elements.end.valueAsNumber;
-  const days = Math.round((end - start) / DAY_MS) + 1;
-  return days >= 1 && days <= 366 ? days : null;
+// What is wrong with the chosen days, in words; empty where nothing is.
+function periodProblem() {
+  const { start, end } = form.elements;
+  const { minDays, maxDays } = find(".dates").dataset;
+  const days = Math.round((end.valueAsNumber - start.valueAsNumber) / DAY_MS) + 1;
+  if (!start.value || start.value < start.min || start.value > start.max) {
+    return text("badPickup", { earliest: day(start.min), latest: day(start.max) });
+  }
+  if (!(days >= 1)) return text("badPeriod");
+  if (days < Number(minDays)) return text("tooShort", { days: minDays });
+  return days > Number(maxDays) ? text("tooLong", { days: maxDays }) : "";
+}
+
+// The days' prices by variant, as the shop's server counts them. Only the newest question's answer is shown.
+let asked = 0;
+let priced = new Map();
+
+async function askPrices() {
+  const turn = (asked += 1);
+  priced = new Map();
+  const { start, end } = form.elements;
+  if (periodProblem()) return;
+  const query = new URLSearchParams({ sku: product.dataset.sku, start: start.value, end: end.value });
+  try {
+    const { products } = await call("GET", `/api/catalog?${query}`);
+    if (turn !== asked) return;
+    priced = new Map(products.flatMap(({ variants: found }) => found.map((item) => [item.variantKey, item])));
+    update();
+  } catch {
+    // The cart tells the price too, before anything is paid.
+  }
 }
 
 function stockText(variant) {
@@ -63,9 +88,11 @@ function update() {
     const unit = document.createElement("small");
     unit.textContent = ` ${text("perDay")}`;
     price.append(unit);
-    const days = period();
-    const words = days === 1 ? "oneDay" : "period";
-    find("[data-period]").textContent = days ? text(words, { days, amount: money(variant.amount * days) }) : "";
+    const found = priced.get(variant.key);
+    const days = found?.periodDays;
+    const oneDay = days === 1 ? text("oneDay", { amount: money(found.periodAmount) }) : "";
+    find("[data-period]").textContent =
+      oneDay || (found ? text("period", { days, amount: money(found.periodAmount) }) : periodProblem());
   }
   const image = find("[data-image]");
   if (variant.image && image.getAttribute("src") !== variant.image) image.src = variant.image;
@@ -96,7 +123,7 @@ function refuse(words) {
 function valid() {
   const quantity = Number(form.elements.quantity.value);
   if (!Number.isInteger(quantity) || quantity < 1 || quantity > 999) return refuse(text("badQuantity"));
-  if (isRental && !period()) return refuse(text("badPeriod"));
+  if (isRental && periodProblem()) return refuse(periodProblem());
   return true;
 }
 
@@ -116,7 +143,8 @@ async function submit(event) {
     show(find("[data-added]"));
   } catch (problem) {
     const known = { offline: "offline", unknown_sku: "gone", not_purchasable: "gone", invalid_request: "tooMany" };
-    say(message, text(known[problem.code] ?? "failed"));
+    const words = text(known[problem.code] ?? "failed");
+    say(message, problem.body?.fields?.rental ? text("badDays") : words);
   }
   update();
 }
@@ -126,9 +154,11 @@ form.addEventListener("change", (event) => {
     form.elements.end.value = form.elements.start.value;
   }
   if (isRental) form.elements.end.min = form.elements.start.value;
+  if (isRental && ["start", "end"].includes(event.target.name)) askPrices();
   show(find("[data-added]"), false);
   update();
 });
 form.addEventListener("submit", submit);
 update();
+if (isRental) askPrices();
 poll();

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { sleep } from "./backoff.js";
-import { cartPath, find, fromTemplate, money, say, show, showUnits, text } from "./page.js";
+import { cartPath, find, fromTemplate, money, rentalText, say, show, showUnits, text } from "./page.js";
 
 const DEFAULT_MS = 2_000;
 const PATIENCE_MS = 60_000;
@@ -60,11 +60,13 @@ async function showReceipt(status) {
     find("[data-lines]").replaceChildren(
       ...summary.lines.map((line) => {
         const item = fromTemplate("[data-line-template]");
-        find("[data-title]", item).textContent = `${line.quantity} × ${line.title}`;
+        const period = line.rental ? `, ${rentalText(line.rental)}` : "";
+        find("[data-title]", item).textContent = `${line.quantity} × ${line.title}${period}`;
         find("[data-amount]", item).textContent = money(line.lineAmount);
         return item;
       }),
     );
+    show(find("[data-deposits]"), summary.amounts.deposit > 0);
     for (const row of document.querySelectorAll("[data-row]")) {
       const amount = summary.amounts[row.dataset.row];
       show(row, amount > 0 || row.dataset.row === "total");
