@@ -5,6 +5,7 @@ from commerce.catalog.models import Product, ProductText, Variant
 from commerce.disputes.models import Dispute
 from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.orders.models import Order, OrderLine
+from commerce.returns.models import Refund, Return, ReturnLine
 from commerce.shipping.models import ShippingOption
 from commerce.subscriptions.models import Invoice, Subscription
 
@@ -19,6 +20,9 @@ __all__ = [
     "OrderLine",
     "Product",
     "ProductText",
+    "Refund",
+    "Return",
+    "ReturnLine",
     "ShippingOption",
     "Subscription",
     "Variant",

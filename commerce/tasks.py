@@ -7,6 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from commerce.ledger import fees
+from commerce.returns import resolver
 from tenants.task_roles import SystemTask
 
 log = structlog.get_logger(__name__)
@@ -18,3 +19,11 @@ def post_fees() -> None:
     report = fees.run_once(now=timezone.now())
     if report.found:
         log.info("fees_posted", found=report.found, posted=report.posted, failed=report.failed)
+
+
+@shared_task(base=SystemTask, name="commerce.resolve_refunds", ignore_result=True)
+def resolve_refunds() -> None:
+    """Every half minute: lost answers, refunds on their way, units to restock, staff to tell; each under its shop."""
+    report = resolver.run_once(now=timezone.now())
+    if report.found or report.restocked or report.told:
+        log.info("refunds_resolved", found=report.found, moved=report.moved, failed=report.failed, told=report.told)

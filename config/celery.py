@@ -24,6 +24,7 @@ app.conf.beat_schedule = {
     "resolve-attempts": {"task": "checkout.resolve_attempts", "schedule": 10.0},
     "sweep-events": {"task": "webhooks.sweep_events", "schedule": 10.0},
     "post-fees": {"task": "commerce.post_fees", "schedule": 60.0},
+    "resolve-refunds": {"task": "commerce.resolve_refunds", "schedule": 30.0},
     "sweep-imports": {"task": "inventory.sweep_imports", "schedule": 60.0},
     "remove-abandoned-carts": {"task": "checkout.remove_abandoned_carts", "schedule": crontab(hour="3", minute="40")},
     "verify-stock": {"task": "inventory.verify_stock", "schedule": crontab(hour="3", minute="10")},

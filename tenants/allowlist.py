@@ -76,6 +76,16 @@ HOLDS = Rule(
 # Giving back and committing what is held is settlement; inventory itself refuses to extend for a closed shop.
 ONE_HOLD = replace(HOLDS, settles=True)
 INVENTORY_HEALTH = replace(ONE_HOLD, family="inventory_health", browsers=False, scope=ANY_SCOPE)
+# Money in flight outlives a closed shop. Servers come with a token, staff with their session: the view asks which.
+RETURN = Rule(
+    "return",
+    SHOP_AND_PLATFORM,
+    settles=True,
+    browsers=True,
+    edge_names_shop=True,
+    pace=MACHINES,
+    scope="payments:write",
+)
 WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, pace=MACHINES, max_bytes=1024 * KIB)
 
 # Exactly this path under /api/.
@@ -90,6 +100,7 @@ API: Mapping[str, Rule] = {
     "inventory/validate": VALIDATE,
     "inventory/holds": HOLDS,
     "inventory/health": INVENTORY_HEALTH,
+    "return": RETURN,
     "stripe-webhook": WEBHOOK,
     "billing/webhook": WEBHOOK,
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tenants.context import ShopContext
 from webhooks.envelope import Envelope
-from webhooks.handlers import billing, checkout_session, dispute, fees, payment_intent
+from webhooks.handlers import billing, checkout_session, dispute, fees, payment_intent, refund
 
 Handler = Callable[[ShopContext, Envelope], None]
 
@@ -24,6 +24,10 @@ HANDLERS: dict[str, Handler] = {
     "payment_intent.payment_failed": payment_intent.look,
     "payment_intent.canceled": payment_intent.look,
     "charge.updated": fees.booked,
+    "charge.refunded": refund.of_charge,
+    "refund.created": refund.changed,
+    "refund.updated": refund.changed,
+    "refund.failed": refund.changed,
     "charge.expired": payment_intent.look,
     "charge.dispute.created": dispute.look,
     "charge.dispute.updated": dispute.look,

@@ -4,8 +4,10 @@ from django.urls import URLPattern, path
 
 from commerce.api.cart import CartView
 from commerce.api.catalog import CatalogView
+from commerce.api.returns import ReturnView
 
 urlpatterns: list[URLPattern] = [
     path("cart", CartView.as_view(), name="cart"),
     path("catalog", CatalogView.as_view(), name="catalog"),
+    path("return", ReturnView.as_view(), name="return"),
 ]

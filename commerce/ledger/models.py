@@ -43,6 +43,7 @@ class JournalEntry(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name_plural = "journal entries"
+        permissions = (("adjust_journal", "Can book adjustments"),)
         constraints = (
             models.UniqueConstraint(name="journal_posts_once", fields=["shop", "kind", "reference"]),
             models.UniqueConstraint(name="journal_entry_shop_and_id", fields=["shop", "id"]),  # what its lines refer to

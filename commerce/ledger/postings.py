@@ -13,6 +13,7 @@ from commerce.ledger import accounts
 from commerce.ledger.journal import Posting, post_within
 from commerce.ledger.models import JournalEntry
 from commerce.orders.models import Order
+from commerce.returns.models import Refund
 
 Kind = JournalEntry.Kind
 
@@ -61,7 +62,7 @@ def post_fee_within(*, order: Order, txn: BalanceFacts, now: datetime) -> bool:
     """What Stripe kept of a charge, by its balance transaction. Where Stripe settles in another currency than the
     charge's, the gross changes currency first.
     """
-    _convert_within(order=order, txn=txn, now=now)
+    _convert_within(order=order, txn=txn, gross=order.total_amount, now=now)
     return post_within(
         Posting(
             shop_id=order.shop_id,
@@ -118,12 +119,46 @@ def post_deposit_kept_within(*, order: Order, reference: str, amount: int, memo:
     )
 
 
-def _convert_within(*, order: Order, txn: BalanceFacts, now: datetime) -> None:
+def post_refund_within(*, order: Order, refund: Refund, txn: BalanceFacts, now: datetime) -> bool:
+    """Money that left Stripe's balance for a customer: their deposit, the tax on what they gave back, the rest."""
+    return _refund_within(order=order, refund=refund, txn=txn, kind=Kind.REFUND, sign=1, now=now)
+
+
+def post_refund_reversal_within(*, order: Order, refund: Refund, txn: BalanceFacts, now: datetime) -> bool:
+    """A refund whose money came back: the exact opposite of what was posted for it."""
+    return _refund_within(order=order, refund=refund, txn=txn, kind=Kind.REFUND_REVERSAL, sign=-1, now=now)
+
+
+def _refund_within(
+    *, order: Order, refund: Refund, txn: BalanceFacts, kind: JournalEntry.Kind, sign: int, now: datetime
+) -> bool:
+    _convert_within(order=order, txn=txn, gross=-sign * refund.amount, now=now)
+    return post_within(
+        Posting(
+            shop_id=order.shop_id,
+            kind=kind,
+            reference=str(refund.refund_id),
+            currency=order.currency,
+            order_id=order.pk,
+            source=str(refund.refund_id),
+            request_id=order.request_id,
+            amounts={
+                accounts.CLEARING: -sign * refund.amount,
+                accounts.DEPOSITS: sign * refund.deposit_amount,
+                accounts.TAX: sign * refund.tax_amount,
+                accounts.RETURNS: sign * (refund.amount - refund.deposit_amount - refund.tax_amount),
+            },
+        ),
+        now=now,
+    )
+
+
+def _convert_within(*, order: Order, txn: BalanceFacts, gross: int, now: datetime) -> None:
     """An entry has one currency: the gross leaves the charge's in one, and arrives in the settlement's in another."""
     if txn.currency == order.currency:
         return
     for side, currency, amount in (
-        ("out", order.currency, -order.total_amount),
+        ("out", order.currency, -gross),
         ("in", txn.currency, txn.amount),
     ):
         post_within(

@@ -42,7 +42,11 @@ class Order(models.Model):
     tax_amount = models.PositiveBigIntegerField(default=0)
     deposit_amount = models.PositiveBigIntegerField(default=0)
     total_amount = models.PositiveBigIntegerField()
+    # Everything that is on its way back or has arrived; what failed is out again. The database holds it against the
+    # refunds' own rows. Of it, and of the deposit, what belongs to deposits:
     refunded_amount = models.PositiveBigIntegerField(default=0)
+    deposit_refunded_amount = models.PositiveBigIntegerField(default=0)
+    deposit_kept_amount = models.PositiveBigIntegerField(default=0)
     # Stripe's amounts win; what we had computed stays visible when the two differ.
     expected_total_amount = models.PositiveBigIntegerField()
     amount_differs = models.BooleanField(default=False)
@@ -74,6 +78,7 @@ class Order(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
+        permissions = (("refund_order", "Can give money back"), ("resolve_order", "Can accept differing amounts"))
         constraints = (
             models.UniqueConstraint(name="order_shop_and_id", fields=["shop", "id"]),  # what lines, attempts refer to
             models.UniqueConstraint(name="order_one_per_number", fields=["shop", "number"]),
@@ -90,6 +95,13 @@ class Order(models.Model):
             ),
             models.CheckConstraint(
                 name="order_refund_within_total", condition=Q(refunded_amount__lte=F("total_amount"))
+            ),
+            models.CheckConstraint(
+                name="order_deposit_spent_once",
+                condition=Q(deposit_amount__gte=F("deposit_refunded_amount") + F("deposit_kept_amount")),
+            ),
+            models.CheckConstraint(
+                name="order_deposit_part_of_refunds", condition=Q(deposit_refunded_amount__lte=F("refunded_amount"))
             ),
             models.CheckConstraint(name="order_currency_upper", condition=Q(currency__regex=r"^[A-Z]{3}$")),
             models.CheckConstraint(
@@ -141,6 +153,7 @@ class OrderLine(models.Model):
     unit_amount = models.PositiveBigIntegerField()
     deposit_amount = models.PositiveBigIntegerField(default=0, help_text="Per unit.")
     line_amount = models.PositiveBigIntegerField()
+    returned_quantity = models.PositiveIntegerField(default=0)
     options = models.JSONField(default=dict, blank=True)
     rental_start = models.DateField(null=True, blank=True)
     rental_end = models.DateField(null=True, blank=True)
@@ -178,6 +191,8 @@ class OrderLine(models.Model):
                 ),
             ),
             models.UniqueConstraint(name="order_line_position", fields=["order", "position"]),
+            models.UniqueConstraint(name="order_line_shop_and_id", fields=["shop", "id"]),  # what returns refer to
+            models.CheckConstraint(name="order_line_returned_once", condition=Q(returned_quantity__lte=F("quantity"))),
         )
 
     def __str__(self) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
-    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Dispute", "EventDelivery",
-    "Hold", "HoldItem", "Host", "Invoice", "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine",
-    "PoolRoute", "Product", "ProductText", "ServiceToken", "ShippingOption", "ShopCredential", "ShopSettings",
-    "StockAlert", "StockImport", "StockImportPart", "StockImportRow", "StockMovement", "StockOwner", "StockRow",
-    "StripeEvent", "StripeObject", "Subscription", "Variant", "WebhookSecret",
+    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Dispute",
+    "EventDelivery", "Hold", "HoldItem", "Host", "Invoice", "JournalEntry", "JournalLine", "Membership", "Order",
+    "OrderLine", "PoolRoute", "Product", "ProductText", "Refund", "Return", "ReturnLine", "ServiceToken",
+    "ShippingOption", "ShopCredential", "ShopSettings", "StockAlert", "StockImport", "StockImportPart",
+    "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Subscription",
+    "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
@@ -42,6 +43,8 @@ ALLOWED = {
     "commerce/admin/catalog.py:key": "A condition on a list that is narrowed already.",
     "commerce/admin/journal.py:key": "A condition on a list that is narrowed already.",
     "commerce/ledger/fees.py:_due": "Finds orders of every shop without their fee; each is read within its own.",
+    "commerce/returns/resolver.py": "Finds refunds and returns of every shop, and does each within its own.",
+    "commerce/returns/telling.py:untold": "Finds refunds of every shop that staff haven't heard of.",
     "config/bench/front_door.py:_shop": "A measurement's own host, made and removed by its name.",
     "commerce/demo/seeding.py": "The demonstration, which names its shops.",
     "webhooks/admin.py:story": "Deliveries that the reader may see, of events that the reader may see.",

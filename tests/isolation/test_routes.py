@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from commerce.cart.cookie import COOKIE_NAME
-from commerce.models import CartLine, Order, Product
+from commerce.models import CartLine, Order, Product, Return
 from inventory.models import Hold
 from tests.fixtures.standin import StandIn
 from tests.isolation.routes import routes
@@ -97,6 +97,19 @@ def tokens(world: World) -> Iterator[dict[str, str]]:
     for token in (world.here.token, world.there.token):
         yield {"Authorization": f"Bearer {token}"}
         yield {"Authorization": f"Bearer {token}", "X-Shop-Id": world.there.shop_id}
+
+
+def returns(world: World) -> Iterator[Ask]:
+    """An order that is paid, by a server of each shop: whole, by its lines, and under the key of its own return."""
+    order = Order.objects.for_shop(world.there.shop_id).get(session_id=world.there.sessions["paid"])
+    keys = list(Return.objects.for_shop(world.there.shop_id).values_list("idempotency_key", flat=True))
+    lines = [{"lineId": str(line.pk), "quantity": 1} for line in order.lines.all()]
+    asked = {"orderId": str(order.pk), "reason": "Tried"}
+    for headers in tokens(world):
+        for body in ({"amount": 1}, {"lines": lines}, {"amount": 1, "shopId": world.there.shop_id}):
+            yield Ask("POST", "/api/return", {**asked, **body, "idempotencyKey": "tried"}, headers)
+        for key in keys:
+            yield Ask("POST", "/api/return", {**asked, "idempotencyKey": key.removeprefix("api:")}, headers)
 
 
 def catalog(world: World) -> Iterator[Ask]:
@@ -188,6 +201,7 @@ PROBES: dict[str, Probe] = {
     "api/inventory/holds/<str:hold_id>/commit": hold("commit"),
     "api/inventory/holds/<str:hold_id>/release": hold("release"),
     "api/catalog": catalog,
+    "api/return": returns,
     "api/checkout-session": checkout("/api/checkout-session"),
     "api/checkout/session": checkout("/api/checkout/session"),
     "api/checkout-session/<str:session_id>": summary,

@@ -18,13 +18,16 @@ from django.test import Client
 from django.utils import timezone
 
 from commerce.cart.cookie import COOKIE_NAME
-from commerce.models import Dispute, Invoice, Order, ShippingOption, Subscription
+from commerce.models import Dispute, Invoice, Order, ReturnLine, ShippingOption, Subscription
+from commerce.returns.claiming import ReturnCommand
+from commerce.returns.refunding import return_order
 from inventory.bulk.batches import receive_import_within
 from inventory.bulk.rows import Mode
 from inventory.bulk.working import work_on
 from inventory.holds import Line, commit_hold, place_hold
 from inventory.models import AlertDelivery, InventoryRun, StockAlert
 from tenants.audit import Actor, record_audit
+from tenants.context import bind_shop, load_shop
 from tenants.models import AlertWebhook, Host, Membership, ServiceToken, ShopCredential, StripeObject, WebhookSecret
 from tenants.scoping import path_to_shop
 from tenants.staff import SEE_EVERY_SHOP
@@ -257,10 +260,25 @@ def finish(side: Side, standin: StandIn) -> None:
         shop=side.trade.shop, invoice_id=f"in_of_{side.shop_id}", status="paid", currency="EUR", amount_due=1900,
         amount_paid=1900, amount_remaining=0, **read,
     )  # fmt: skip
+    give_back(side, paid)
     StripeObject.objects.create(
         livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",
         shop=side.trade.shop, source="staff",
     )  # fmt: skip
+
+
+def give_back(side: Side, session_id: str) -> None:
+    """A cent of the paid order, and a line of it for nothing."""
+    order = Order.objects.for_shop(side.shop_id).get(session_id=session_id)
+    shop = load_shop(side.shop_id)
+    command = ReturnCommand(
+        order_id=order.pk, reason=f"Given back at {side.shop_id}", key=f"api:return-of-{side.shop_id}", amount=1
+    )
+    with bind_shop(shop):
+        made = return_order(shop=shop, command=command, acting=Actor("staff", side.staff.username))
+    ReturnLine.objects.create(
+        shop=side.trade.shop, returned_id=made.return_id, order_line=order.lines.get(), quantity=1, amount=0
+    )
 
 
 def browser(user: User) -> Client:

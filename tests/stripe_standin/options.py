@@ -12,6 +12,12 @@ from .errors import Json
 MODES = ("normal", "hold", "duplicate", "reorder", "drop", "before_response")
 
 
+CHOICES = {
+    "lateChallenge": ("refuse", "succeed"),
+    "refundStatus": ("succeeded", "pending", "requires_action", "insufficient_funds"),
+}
+
+
 class BadControl(Exception):
     """A control request that can't be understood; answered 400 with this text."""
 
@@ -66,7 +72,7 @@ def from_json(current: Options, changes: Any) -> Options:
 
 def _option(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, str):
-        allowed = {"lateChallenge": ("refuse", "succeed"), "refundStatus": ("succeeded", "pending")}.get(name)
+        allowed = CHOICES.get(name)
         if not isinstance(value, str) or (allowed and value not in allowed):
             raise BadControl(f"{name} must be {'one of ' + ', '.join(allowed) if allowed else 'a text'}")
         return value

@@ -8,6 +8,8 @@ from .store import Record
 from .unit import Unit
 
 KIND = "refund"
+NO_FUNDS = "insufficient_funds"
+"""Why a card's refund waits while the account's balance can't cover it: nothing is booked until it can."""
 
 
 def create(unit: Unit, params: Json) -> Json:
@@ -23,23 +25,34 @@ def create(unit: Unit, params: Json) -> Json:
             f"({money.display(left, currency)})",
             param="amount",
         )
-    pending = unit.engine.options.refund_status == "pending" or _bank(unit, charge).refunds_pend
+    status, why = _beginning(unit, charge)
     body = shapes.refund(ids.new_id("re"), unit.now, amount=amount, currency=currency)
     body |= {
         "charge": charge.id,
         "metadata": catalog.merged_metadata({}, params.get("metadata")),
         "payment_intent": charge.body["payment_intent"],
-        "pending_reason": "processing" if pending else None,
+        "pending_reason": why,
         "reason": params.get("reason"),
-        "status": "pending" if pending else "succeeded",
+        "status": status,
     }
     refund = unit.add(KIND, body)
-    body["balance_transaction"] = ledger.book(unit, "refund", refund, -amount)
-    unit.save(refund)
+    if why != NO_FUNDS:
+        body["balance_transaction"] = ledger.book(unit, "refund", refund, -amount)
+        unit.save(refund)
     _add_refunded(unit, charge, amount)
     unit.announce("refund.created", refund)
     unit.announce("charge.refunded", charge)
     return body
+
+
+def _beginning(unit: Unit, charge: Record) -> tuple[str, str | None]:
+    """The status that a refund begins with, and why it is pending."""
+    wanted = unit.engine.options.refund_status
+    if wanted == NO_FUNDS:
+        return "pending", NO_FUNDS
+    if wanted == "pending" or _bank(unit, charge).refunds_pend:
+        return "pending", "processing"
+    return wanted, None
 
 
 def _charge(unit: Unit, params: Json) -> Record:
@@ -90,7 +103,7 @@ def cancel(unit: Unit, params: Json, refund_id: str) -> Json:
     if refund.body["status"] != "requires_action":
         raise bad_request(f"A refund with the status {refund.body['status']} can't be canceled.")
     refund.body["status"] = "canceled"
-    _give_back(unit, refund)
+    refund.body["failure_balance_transaction"] = _give_back(unit, refund)
     unit.save(refund)
     unit.announce("refund.updated", refund)
     return refund.body
@@ -110,16 +123,21 @@ def fail(unit: Unit, refund: Record, reason: str) -> bool:
 
 
 def succeed(unit: Unit, refund: Record) -> bool:
-    """A pending refund arrives. False when it isn't pending."""
-    if refund.body["status"] != "pending":
+    """A refund that waited arrives. False when it doesn't wait."""
+    before = refund.body["status"]
+    if before not in ("pending", "requires_action"):
         return False
     refund.body |= {"status": "succeeded", "pending_reason": None}
+    if refund.body["balance_transaction"] is None:
+        refund.body["balance_transaction"] = ledger.book(unit, "refund", refund, -refund.body["amount"])
     unit.save(refund)
-    unit.announce("refund.updated", refund, previous={"status": "pending"})
+    unit.announce("refund.updated", refund, previous={"status": before})
     return True
 
 
-def _give_back(unit: Unit, refund: Record) -> str:
+def _give_back(unit: Unit, refund: Record) -> str | None:
     charge = unit.need("charge", refund.body["charge"])
     _add_refunded(unit, charge, -refund.body["amount"])
+    if refund.body["balance_transaction"] is None:
+        return None
     return ledger.book(unit, "refund_failure", refund, refund.body["amount"])
