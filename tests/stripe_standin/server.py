@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import struct
 import sys
@@ -117,6 +118,8 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile.close()
             self.wfile.close()
             self.connection.close()
+            # What the base class still wants to flush.
+            self.rfile, self.wfile = io.BufferedReader(io.BytesIO()), io.BytesIO()
         else:
             self.connection.shutdown(socket.SHUT_RDWR)
 

@@ -9,20 +9,21 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from inventory import holds, stock
-from inventory.errors import InsufficientStock, StockHeld
+from inventory import holds, routes, stock
+from inventory.errors import InsufficientStock, InventoryUnavailable, StockHeld
 from inventory.holds import Line
-from inventory.models import StockRow
+from inventory.models import PoolRoute, StockRow
 from inventory.reaper import run_once
 from inventory.release_guard import GuardReport, release_guard
 from inventory.verify import verify_stock
 from tenants.audit import CUSTOMER, SETTLEMENT
 from tenants.errors import HoldfastError
-from tenants.models import Shop
+from tenants.models import Shop, ShopSettings
 from tests.factories.tenants import ShopFactory
 from tests.inventory.stateful.crashes import KINDS, Crash, crashing
 from tests.inventory.stateful.model import World
@@ -34,6 +35,10 @@ NOBODY = UUID(int=0)
 worlds = itertools.count()
 
 shops = st.integers(0, 1)
+# The third is the pool that both shops may be routed to.
+owners = st.sampled_from([0, 0, 1, 1, 2])
+numbers = st.integers(0, 30)
+caps = st.sampled_from([None, None, 0, 1, 2, 3, 5, 8])
 variants = st.sampled_from(VARIANTS)
 # Mostly small, so that there is something to hold; "NONE" has no row.
 lines = st.lists(
@@ -50,7 +55,7 @@ crashes = st.one_of(st.none(), st.none(), st.none(), crash_points)
 
 
 class Inventory(RuleBasedStateMachine):
-    """Two shops. After every step the database is what the model says, and the stock is proven."""
+    """Two shops and a pool. After every step the database is what the model says, and the stock is proven."""
 
     seen: ClassVar[Counter[str]] = Counter()
     """Of all machines together: what was answered, and at which commit crashes left the database."""
@@ -61,7 +66,10 @@ class Inventory(RuleBasedStateMachine):
         self.guard.forget()
         number = next(worlds)
         self.shops = [ShopFactory(id=f"world-{number}-{side}").pk for side in "ab"]
-        self.world = World()
+        self.pool = routes.create_pool(name=f"world-{number}", title="", note="new", acting=STAFF).pk
+        self.owners = [*self.shops, self.pool]
+        self.world = World(pool=self.pool)
+        settings.ENFORCE_CENTRAL_INVENTORY = False
         self.seconds = self.ticks = 0
 
     @property
@@ -94,7 +102,7 @@ class Inventory(RuleBasedStateMachine):
 
     def _adopt(self, ways):
         """After a crash: the database is at a moment between two commits, and the world goes on from there."""
-        seen = read(self.shops)
+        seen = read(self.shops, self.pool)
         fresh = [hold_id for hold_id in seen["holds"] if hold_id not in self.world.holds]
         assert len(fresh) <= 1, "one placement is one hold"
         possible = [self.world]
@@ -110,9 +118,9 @@ class Inventory(RuleBasedStateMachine):
 
     @invariant()
     def the_database_is_the_model(self):
-        assert read(self.shops) == self.world.snapshot()
-        for shop in self.shops:
-            proof = verify_stock(owner_id=shop)
+        assert read(self.shops, self.pool) == self.world.snapshot()
+        for owner in self.owners:
+            proof = verify_stock(owner_id=owner)
             assert proof.clean, proof.drifts
 
     def teardown(self):
@@ -122,8 +130,9 @@ class Inventory(RuleBasedStateMachine):
             holds.finish_holds_within(
                 hold_ids=active, outcome="released", reason="the end", acting=SETTLEMENT, now=self.now
             )
-        assert all(proof.clean for proof in [verify_stock(owner_id=shop) for shop in self.shops])
-        assert not StockRow.objects.filter(owner_id__in=self.shops, held__gt=0).exists()
+        assert all(proof.clean for proof in [verify_stock(owner_id=owner) for owner in self.owners])
+        assert not StockRow.objects.filter(owner_id__in=self.owners, held__gt=0).exists()
+        assert not PoolRoute.objects.filter(shop_id__in=self.shops, held__gt=0).exists()
 
     # ---------------------------------------------------------------- words
 
@@ -137,10 +146,13 @@ class Inventory(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- the clock and the shop's door
 
-    @initialize(counts=st.lists(st.integers(0, 20), min_size=6, max_size=6))
-    def open_shops(self, counts):
-        for (shop, key), count in zip(itertools.product(self.shops, VARIANTS), counts, strict=True):
-            self._open(shop, key, count, None)
+    @initialize(counts=st.lists(st.integers(0, 20), min_size=9, max_size=9), routed=st.booleans())
+    def open_shops(self, counts, routed):
+        for (owner, key), count in zip(itertools.product(self.owners, VARIANTS), counts, strict=True):
+            self._open(owner, key, count, None)
+        if routed:
+            for shop in self.shops:
+                self._add_route(shop, "A", "A", None, None)
 
     @rule(seconds=st.sampled_from([-20, 1, 1, 59, 60, 61, 300, 1200, 4000]))
     def time_passes(self, seconds):
@@ -289,9 +301,9 @@ class Inventory(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- stock
 
-    @rule(side=shops, key=st.sampled_from(("A", "C", "D")), on_hand=st.integers(0, 5), crash=crashes)
+    @rule(side=owners, key=st.sampled_from(("A", "C", "D")), on_hand=st.integers(0, 5), crash=crashes)
     def open_row(self, side, key, on_hand, crash):
-        self._open(self.shops[side], key, on_hand, crash)
+        self._open(self.owners[side], key, on_hand, crash)
 
     def _open(self, shop, key, on_hand, crash):
         wish = {"shop_id": shop, "sku": key.partition("#")[0], "variant_key": key, "on_hand": on_hand}
@@ -303,11 +315,11 @@ class Inventory(RuleBasedStateMachine):
         self.step(verb, lambda w, _: w.open_row(shop, key, on_hand), crash)
 
     @rule(
-        side=shops, key=variants, delta=st.integers(-6, 9).filter(bool), crash=crashes,
+        side=owners, key=variants, delta=st.integers(-6, 9).filter(bool), crash=crashes,
         reason=st.sampled_from(["receipt", "adjustment", "return"]),
     )  # fmt: skip
     def adjust(self, side, key, delta, reason, crash):
-        shop, now = self.shops[side], self.now
+        shop, now = self.owners[side], self.now
         row_id = self.row_id(shop, key)
 
         def verb():
@@ -318,11 +330,11 @@ class Inventory(RuleBasedStateMachine):
 
         self.step(verb, lambda w, _: w.adjust(shop, key, delta, reason), crash)
 
-    @rule(side=shops, key=variants, counted=st.integers(0, 12), elsewhere=rarely, crash=crashes)
+    @rule(side=owners, key=variants, counted=st.integers(0, 12), elsewhere=rarely, crash=crashes)
     def recount(self, side, key, counted, elsewhere, crash):
-        """Now and then somebody counts the other shop's row, which isn't there for them."""
-        shop, now = self.shops[side], self.now
-        row_id = self.row_id(self.shops[1 - side] if elsewhere else shop, key)
+        """Now and then somebody counts another owner's row, which isn't there for them."""
+        shop, now = self.owners[side], self.now
+        row_id = self.row_id(self.owners[side - 1] if elsewhere else shop, key)
 
         def verb():
             change = stock.recount_stock(
@@ -333,9 +345,9 @@ class Inventory(RuleBasedStateMachine):
         counts = "nowhere" if elsewhere else key
         self.step(verb, lambda w, _: w.recount(shop, counts, counted), crash)
 
-    @rule(side=shops, key=variants, threshold=st.integers(0, 5), crash=crashes)
+    @rule(side=owners, key=variants, threshold=st.integers(0, 5), crash=crashes)
     def set_threshold(self, side, key, threshold, crash):
-        shop, row_id = self.shops[side], self.row_id(self.shops[side], key)
+        shop, row_id = self.owners[side], self.row_id(self.owners[side], key)
 
         def verb():
             stock.set_low_stock_threshold(
@@ -364,6 +376,78 @@ class Inventory(RuleBasedStateMachine):
 
         self.step(verb, model, crash)
 
+    # ---------------------------------------------------------------- pools
+
+    @rule(side=shops, variant=st.sampled_from((*VARIANTS, "D")), row=st.sampled_from((*VARIANTS, "D")), cap=caps,
+          crash=crashes)  # fmt: skip
+    def add_route(self, side, variant, row, cap, crash):
+        """A variant is sold from the pool from now on; "D" has no row at first, neither here nor there."""
+        self._add_route(self.shops[side], variant, row, cap, crash)
+
+    def _add_route(self, shop, variant, row, cap, crash):
+        wish = routes.NewRoute(shop, variant.partition("#")[0], variant, self.row_id(self.pool, row), cap)
+
+        def verb():
+            routes.add_routes(routes=[wish], note="new", acting=STAFF)
+            return ("route", "added")
+
+        self.step(verb, lambda w, _: w.add_route(shop, variant, row, cap), crash)
+
+    @rule(number=numbers, what=st.sampled_from(["end", "resume", "resume", "renew", "cap", "cap"]), cap=caps,
+          crash=crashes)  # fmt: skip
+    def change_route(self, number, what, cap, crash):
+        if not self.world.routes:
+            return
+        number %= len(self.world.routes)
+        ids = PoolRoute.objects.filter(shop_id__in=self.shops).order_by("pk").values_list("pk", flat=True)
+        named = {"shop_id": self.world.routes[number].shop, "route_id": ids[number], "note": "why", "acting": STAFF}
+
+        def verb():
+            match what:
+                case "end":
+                    routes.end_route(**named)
+                    return ("route", "ended")
+                case "resume":
+                    routes.resume_route(**named)
+                    return ("route", "resumed")
+                case "renew":
+                    routes.renew_allocation(**named)
+                    return ("route", "allocation_renewed")
+            routes.set_allocation(**named, cap=cap)
+            return ("route", "allocation_set")
+
+        def model(world, known):
+            match what:
+                case "end":
+                    return world.end_route(number)
+                case "resume":
+                    return world.resume_route(number)
+                case "renew":
+                    return world.renew_allocation(number)
+            return world.set_allocation(number, cap)
+
+        self.step(verb, model, crash)
+
+    @rule(enabled=st.sampled_from([True, True, False]))
+    def turn_the_pool(self, enabled):
+        """On or off. Without crashes: that it is off isn't among what is compared."""
+
+        def verb():
+            routes.set_pool_enabled(pool_id=self.pool, enabled=enabled, note="why", acting=STAFF)
+            return ("pool", None)
+
+        self.step(verb, lambda w, _: w.set_pool_enabled(enabled))
+
+    @rule(side=shops, requires=st.booleans(), enforced=st.booleans())
+    def require_the_pool(self, side, requires, enforced):
+        """A shop that may not sell without central inventory, in an environment that enforces it or doesn't."""
+        shop = self.shops[side]
+        ShopSettings.objects.update_or_create(shop_id=shop, defaults={"requires_central_inventory": requires})
+        settings.ENFORCE_CENTRAL_INVENTORY = self.world.enforced = enforced
+        self.world.requiring -= {shop}
+        if requires:
+            self.world.requiring |= {shop}
+
 
 def _named(answer) -> str:
     code, detail = answer
@@ -371,6 +455,8 @@ def _named(answer) -> str:
         return "replayed" if detail[3] else "held"
     if code == "freed":
         return "freed" if detail else "nothing to free"
+    if code == "route":
+        return f"route {detail}"
     return f"{code} {detail[0]}" if code == "done" else code
 
 
@@ -380,6 +466,8 @@ def _answer(verb):
         return verb()
     except InsufficientStock as error:
         return (error.code, [(item.variant_key, item.requested, item.available) for item in error.items])
+    except InventoryUnavailable as error:
+        return (error.code, error.troubles)
     except StockHeld as error:
         return (error.code, {(holder.hold_id, holder.quantity) for holder in error.holders})
     except HoldfastError as error:

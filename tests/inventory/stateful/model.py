@@ -1,4 +1,5 @@
-"""What the inventory is meant to be, in plain Python: two shops, their stock, their holds and all that was written.
+"""What the inventory is meant to be, in plain Python: two shops, the pool that they are routed to, their stock, their
+holds and all that was written.
 
 Every verb changes the world as the real one changes the database, and answers as it answers: `(code, details)`. Where a
 real verb commits more than once, `commit()` marks it: after a crash the database must be at one of these marks.
@@ -17,11 +18,14 @@ MOST_FREED = 5
 
 @dataclass(frozen=True)
 class ModelHold:
+    """`lines` in the shop's words, `sources` where each one's units are: owner, variant there, number of the route."""
+
     id: UUID
     shop: str
     key: str
     held_for: str
     lines: tuple[tuple[str, int], ...]
+    sources: tuple[tuple[str, str, int | None], ...]
     ttl: int
     expires_at: datetime
     status: str = "active"
@@ -30,6 +34,11 @@ class ModelHold:
     def counts(self) -> bool:
         return self.status in {"active", "committed"}
 
+    @property
+    def items(self) -> list[tuple[str, str, int | None, int]]:
+        """Owner, variant there, route and quantity of each line."""
+        return [(*source, quantity) for source, (_, quantity) in zip(self.sources, self.lines, strict=True)]
+
 
 @dataclass(frozen=True)
 class ModelRow:
@@ -37,8 +46,26 @@ class ModelRow:
     threshold: int = 0
 
 
+@dataclass(frozen=True)
+class ModelRoute:
+    """A shop's variant that is sold from the pool's row `row`. `held` follows from the holds, so it isn't kept."""
+
+    shop: str
+    variant: str
+    row: str
+    cap: int | None
+    sold: int = 0
+    enabled: bool = True
+
+
 @dataclass
 class World:
+    pool: str = ""
+    pool_enabled: bool = True
+    enforced: bool = False
+    requiring: set[str] = field(default_factory=set)
+    """Shops that must not sell without central inventory, where that is enforced."""
+    routes: list[ModelRoute] = field(default_factory=list)
     rows: dict[tuple[str, str], ModelRow] = field(default_factory=dict)
     holds: dict[UUID, ModelHold] = field(default_factory=dict)
     movements: list[tuple] = field(default_factory=list)
@@ -51,18 +78,52 @@ class World:
 
     # ---------------------------------------------------------------- reading
 
-    def held(self, shop: str, key: str) -> int:
-        return sum(
-            quantity
-            for hold in self.holds.values()
-            if hold.shop == shop and hold.status == "active"
-            for variant, quantity in hold.lines
-            if variant == key
-        )
+    def held(self, owner: str, key: str) -> int:
+        return sum(quantity for _, quantity in self._holders(owner, key))
 
-    def available(self, shop: str, key: str) -> int:
-        row = self.rows.get((shop, key))
-        return row.on_hand - self.held(shop, key) if row else 0
+    def _holders(self, owner: str, key: str) -> set[tuple[UUID, int]]:
+        return {
+            (hold.id, quantity)
+            for hold in self.holds.values()
+            if hold.status == "active"
+            for row_owner, row, _, quantity in hold.items
+            if (row_owner, row) == (owner, key)
+        }
+
+    def available(self, owner: str, key: str) -> int:
+        row = self.rows.get((owner, key))
+        return row.on_hand - self.held(owner, key) if row else 0
+
+    def held_by_route(self, number: int) -> int:
+        active = (hold for hold in self.holds.values() if hold.status == "active")
+        return sum(quantity for hold in active for _, _, route, quantity in hold.items if route == number)
+
+    def left(self, number: int) -> int | None:
+        """What the shop may still take of its allocation; None without a cap."""
+        route = self.routes[number]
+        return None if route.cap is None else route.cap - self.held_by_route(number) - route.sold
+
+    def strict(self, shop: str) -> bool:
+        return self.enforced and shop in self.requiring
+
+    def source(self, shop: str, key: str, quantity: int, *, strict: bool):
+        """Where so many units of a variant come from, as (owner, variant there, route), None for nowhere; how many
+        there are for this shop; and why it isn't the pool.
+        """
+        number = next((n for n, r in enumerate(self.routes) if (r.shop, r.variant) == (shop, key) and r.enabled), None)
+        if number is None:
+            trouble = "no_route"
+        elif not self.pool_enabled:
+            trouble = "pool_disabled"
+        elif (left := self.left(number)) is not None and left < quantity:
+            trouble = "cap_reached"
+        else:
+            row = self.routes[number].row
+            there = self.available(self.pool, row)
+            return (self.pool, row, number), there if left is None else min(there, left), None
+        if strict or (shop, key) not in self.rows:
+            return None, 0, trouble
+        return (shop, key, None), self.available(shop, key), trouble
 
     def overdue(self, shop: str, held_for: str, now: datetime, keys: set[str] | None = None) -> list[ModelHold]:
         found = [
@@ -83,11 +144,17 @@ class World:
             "holds": {
                 hold.id: (
                     hold.shop, hold.status, hold.held_for, hold.key, hold.key if hold.counts else None, hold.ttl,
-                    hold.expires_at, hold.status != "active", hold.lines,
+                    hold.expires_at, hold.status != "active",
+                    tuple((key, quantity, *source[:2]) for (key, quantity), source in
+                          zip(hold.lines, hold.sources, strict=True)),
                 )
                 for hold in self.holds.values()
             },
-            "movements": sorted(self.movements),
+            "routes": [
+                (route.shop, route.variant, route.row, route.enabled, route.cap, self.held_by_route(n), route.sold)
+                for n, route in enumerate(self.routes)
+            ],
+            "movements": sorted(self.movements, key=str),
             "audits": self.audits,
         }  # fmt: skip
 
@@ -105,15 +172,19 @@ class World:
     def place(self, shop, key, lines, ttl, held_for, now, hold_id, *, makes_room=True):
         wanted = _summed(lines)
         answer = self._try(shop, key, wanted, ttl, held_for, now, hold_id)
-        if answer[0] == "inventory_insufficient" and makes_room:
+        short = set()
+        if answer[0] == "inventory_insufficient":
             short = {item[0] for item in answer[1]}
-            if self.free_overdue(shop, short, now)[1]:
-                answer = self._try(shop, key, wanted, ttl, held_for, now, hold_id)
+        elif answer[0] == "inventory_unavailable":
+            short = {variant for variant, trouble in answer[1].items() if trouble == "cap_reached"}
+        if makes_room and short and self.free_overdue(shop, short, now)[1]:
+            answer = self._try(shop, key, wanted, ttl, held_for, now, hold_id)
         self.commit()
         return answer
 
     def _try(self, shop, key, wanted, ttl, held_for, now, hold_id):
-        enough = all((shop, k) in self.rows and self.available(shop, k) >= quantity for k, quantity in wanted)
+        strict = self.strict(shop)
+        found = [(k, quantity, *self.source(shop, k, quantity, strict=strict)) for k, quantity in wanted]
         rival = next((h for h in self.holds.values() if h.shop == shop and h.key == key and h.counts), None)
         if rival is not None:
             if (rival.lines, rival.held_for) != (wanted, held_for):
@@ -124,14 +195,20 @@ class World:
             return ("held", (rival.id, rival.status, rival.expires_at, True))
         if shop in self.closed:
             return ("shop_expired", None)
-        if not enough:
-            short = [(k, quantity, self.available(shop, k)) for k, quantity in wanted]
-            return ("inventory_insufficient", [line for line in short if line[2] < line[1]])
-        hold = ModelHold(hold_id, shop, key, held_for, wanted, ttl, now + timedelta(seconds=ttl))
+        if strict and (troubles := self._troubles(shop, found)):
+            return ("inventory_unavailable", troubles)
+        if short := [(k, quantity, there) for k, quantity, _, there, _ in found if there < quantity]:
+            return ("inventory_insufficient", short)
+        sources = tuple(source for _, _, source, _, _ in found)
+        hold = ModelHold(hold_id, shop, key, held_for, wanted, sources, ttl, now + timedelta(seconds=ttl))
         self.holds[hold_id] = hold
         if held_for == "checkout":
             self.sessions[hold_id] = "open"
         return ("held", (hold_id, "active", hold.expires_at, False))
+
+    def _troubles(self, shop, found):
+        routed = any(route.shop == shop and route.enabled for route in self.routes)
+        return {k: trouble if routed else "no_pool" for k, _, _, _, trouble in found if trouble is not None}
 
     def free_overdue(self, shop, keys, now):
         direct = self.overdue(shop, "direct", now, keys)
@@ -217,7 +294,7 @@ class World:
         self.rows[shop, key] = ModelRow(0)
         if on_hand:
             self._move(shop, key, on_hand, "opening")
-        self.audits.append((shop, "stock.opened"))
+        self._audit(shop, "stock.opened")
         self.commit()
         return ("opened", None)
 
@@ -227,7 +304,7 @@ class World:
         if self.available(shop, key) + delta < 0:
             return self._in_the_way(shop, key)
         self._move(shop, key, delta, reason)
-        self.audits.append((shop, "stock.adjusted"))
+        self._audit(shop, "stock.adjusted")
         self.commit()
         return ("changed", (self.rows[shop, key].on_hand, self.held(shop, key), delta))
 
@@ -239,7 +316,7 @@ class World:
         delta = counted - self.rows[shop, key].on_hand
         if delta:
             self._move(shop, key, delta, "recount")
-        self.audits.append((shop, "stock.recounted"))
+        self._audit(shop, "stock.recounted")
         self.commit()
         return ("changed", (counted, self.held(shop, key), delta))
 
@@ -247,28 +324,86 @@ class World:
         if (shop, key) not in self.rows:
             return ("not_found", None)
         self.rows[shop, key] = replace(self.rows[shop, key], threshold=threshold)
-        self.audits.append((shop, "stock.threshold_set"))
+        self._audit(shop, "stock.threshold_set")
         self.commit()
         return ("set", None)
 
     def take(self, shop, lines, reference):
-        wanted = _summed(lines)
-        short = [(k, q, self.available(shop, k)) for k, q in wanted if self.available(shop, k) < q]
-        if short:
+        strict = self.strict(shop)
+        found = [(k, q, *self.source(shop, k, q, strict=strict)) for k, q in _summed(lines)]
+        # Without a word about pools where there is no route at all: the verb asks variant by variant.
+        if strict and (troubles := {k: trouble for k, _, _, _, trouble in found if trouble is not None}):
+            return ("inventory_unavailable", troubles)
+        # What the row has, not what the allocation leaves: that it suffices is known by now.
+        there = {k: self.available(*source[:2]) if source else 0 for k, _, source, _, _ in found}
+        if short := [(k, q, there[k]) for k, q, _, _, _ in found if there[k] < q]:
             return ("inventory_insufficient", short)
-        for key, quantity in wanted:
-            self._move(shop, key, -quantity, "sale", reference)
+        for _, quantity, source, _, _ in found:
+            self._move(*source[:2], -quantity, "sale", reference, for_shop=shop)
+            self._sold(source[2], quantity)
         self.commit()
         return ("taken", None)
 
     def give_back(self, shop, lines, reference):
-        wanted = _summed(lines)
-        if any((shop, key) not in self.rows for key, _ in wanted):
+        found = [(quantity, self.source(shop, key, 0, strict=False)[0]) for key, quantity in _summed(lines)]
+        if any(source is None for _, source in found):
             return ("not_found", None)
-        for key, quantity in wanted:
-            self._move(shop, key, quantity, "return", reference)
+        for quantity, source in found:
+            self._move(*source[:2], quantity, "return", reference, for_shop=shop)
+            self._sold(source[2], -quantity)
         self.commit()
         return ("returned", None)
+
+    # ---------------------------------------------------------------- pools
+
+    def add_route(self, shop, variant, row, cap):
+        live = [route for route in self.routes if route.shop == shop and route.enabled]
+        if (self.pool, row) not in self.rows or any(route.variant == variant or route.row == row for route in live):
+            return ("invalid_request", None)
+        self.routes.append(ModelRoute(shop, variant, row, cap))
+        return self._route_done(shop, "added")
+
+    def end_route(self, number):
+        if not self.routes[number].enabled:
+            return ("wrong_state", None)
+        self._change_route(number, enabled=False)
+        return self._route_done(self.routes[number].shop, "ended")
+
+    def resume_route(self, number):
+        mine = self.routes[number]
+        live = [route for route in self.routes if route.shop == mine.shop and route.enabled]
+        if mine.enabled or any(route.variant == mine.variant or route.row == mine.row for route in live):
+            return ("wrong_state", None)
+        self._change_route(number, enabled=True)
+        return self._route_done(mine.shop, "resumed")
+
+    def set_allocation(self, number, cap):
+        route = self.routes[number]
+        if not route.enabled or (cap is not None and cap < self.held_by_route(number) + route.sold):
+            return ("wrong_state", None)
+        self._change_route(number, cap=cap)
+        return self._route_done(route.shop, "allocation_set")
+
+    def renew_allocation(self, number):
+        if not self.routes[number].enabled:
+            return ("wrong_state", None)
+        self._change_route(number, sold=0)
+        return self._route_done(self.routes[number].shop, "allocation_renewed")
+
+    def set_pool_enabled(self, enabled):
+        if self.pool_enabled == enabled:
+            return ("wrong_state", None)
+        self.pool_enabled = enabled
+        self.commit()
+        return ("pool", None)
+
+    def _route_done(self, shop, what):
+        self._audit(shop, f"route.{what}")
+        self.commit()
+        return ("route", what)
+
+    def _change_route(self, number, **changes):
+        self.routes[number] = replace(self.routes[number], **changes)
 
     # ---------------------------------------------------------------- how it is written
 
@@ -283,24 +418,28 @@ class World:
     def _end(self, hold, outcome):
         self._set(hold, status=outcome)
         if outcome == "committed":
-            for key, quantity in hold.lines:
-                self._move(hold.shop, key, -quantity, "sale", str(hold.id))
+            for owner, key, route, quantity in hold.items:
+                self._move(owner, key, -quantity, "sale", str(hold.id), for_shop=hold.shop)
+                self._sold(route, quantity)
 
-    def _move(self, shop, key, delta, reason, reference=""):
-        row = self.rows[shop, key]
-        self.rows[shop, key] = replace(row, on_hand=row.on_hand + delta)
-        self.movements.append((shop, key, delta, row.on_hand + delta, reason, reference))
+    def _sold(self, number, quantity):
+        if number is not None:
+            self._change_route(number, sold=max(self.routes[number].sold + quantity, 0))
 
-    def _in_the_way(self, shop, key):
+    def _move(self, owner, key, delta, reason, reference="", *, for_shop=None):
+        row = self.rows[owner, key]
+        self.rows[owner, key] = replace(row, on_hand=row.on_hand + delta)
+        told = for_shop if owner == self.pool else None
+        self.movements.append((owner, key, delta, row.on_hand + delta, reason, reference, told))
+
+    def _audit(self, owner, action):
+        """What is done to the pool itself is audited under no shop."""
+        if owner != self.pool:
+            self.audits.append((owner, action))
+
+    def _in_the_way(self, owner, key):
         """The holders that a refusal names."""
-        holders = {
-            (hold.id, quantity)
-            for hold in self.holds.values()
-            if hold.shop == shop and hold.status == "active"
-            for variant, quantity in hold.lines
-            if variant == key
-        }
-        return ("wrong_state", holders)
+        return ("wrong_state", self._holders(owner, key))
 
 
 def _summed(lines):
