@@ -10,23 +10,24 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError, connection
 from django.db.models import Exists, F, Q
 from django.utils import timezone
-from uuid_utils.compat import uuid7
 
-from checkout.claims import Claim, bought_within, claim_of
+from checkout.claims import Claim, LostTheClaim, bought_within, claim_of
 from checkout.contracts import StartCheckout
+from checkout.coupons import reserve_coupon_within
 from checkout.locks import attempt_for_update, checkout_tx
 from checkout.models import CheckoutAttempt
-from checkout.repricing import Quote, client_digest, intent_digest
-from checkout.stripe_session import MINIMUM_LIFE, session_expiry, session_params
+from checkout.new_attempt import lease_for, new_attempt, new_order
+from checkout.repricing import Quote
+from checkout.stripe_session import MINIMUM_LIFE
+from commerce.coupons.redemptions import free_within
 from commerce.gateway.failures import StripeFailure, Verdict
 from commerce.gateway.sessions import SessionFacts
 from commerce.models import Cart, Order
 from commerce.orders.locks import order_for_update
-from commerce.orders.orders import NewOrder, advance_order_within, create_pending_order_within
+from commerce.orders.orders import advance_order_within, create_pending_order_within
 from commerce.shipping.offers import free_for, offered
 from inventory.central import Central
 from inventory.holds import finish_holds_within, place_hold_within
@@ -40,8 +41,6 @@ from tenants.ownership import StripeScope, record_ownership
 
 State, Outcome = CheckoutAttempt.State, CheckoutAttempt.Outcome
 
-# A lease outlives the call it covers: the gateway's two timeouts, and the transaction that records the answer.
-LEASE = timedelta(seconds=settings.STRIPE_CONNECT_TIMEOUT + settings.STRIPE_READ_TIMEOUT + 7)
 # An idempotency key is remembered for at least 24 hours; after that the same key would execute anew.
 RESEND_LIMIT = timedelta(hours=23)
 # Past its expiry, with room for clocks that differ, a session that nobody was shown can't be paid by anybody.
@@ -67,10 +66,6 @@ UPDATE commerce_order
 ATTEMPT_SLOTS = ("attempt_one_open_per_cart", "attempt_one_open_per_key")
 
 
-class LostTheClaim(Exception):
-    """Somebody else has the slot, or the cart has moved on: look again, and reprice."""
-
-
 def claim_attempt(
     *,
     shop: ShopContext,
@@ -82,11 +77,11 @@ def claim_attempt(
 ) -> CheckoutAttempt:
     """tx 1: attempt, pending order and hold, or nothing. The first send, to the Stripe `account`, counts beforehand.
 
-    Raises LostTheClaim, InsufficientStock, InventoryUnavailable, InventoryBusy; UnknownHost when the host has moved
-    meanwhile, InvalidRequest when a way to ship must be chosen. `central`: see inventory/central.py.
+    Raises LostTheClaim, InsufficientStock, InventoryUnavailable, InventoryBusy, CouponRejected; UnknownHost when the
+    host has moved meanwhile, InvalidRequest when a way to ship must be chosen. `central`: see inventory/central.py.
     """
     now = timezone.now()
-    attempt = _new_attempt(shop=shop, command=command, quote=quote, changes=changes, account=account, now=now)
+    attempt = new_attempt(shop=shop, command=command, quote=quote, changes=changes, account=account, now=now)
     claim = claim_of(command, quote.generation)
     try:
         with checkout_tx(shop.shop_id):
@@ -95,7 +90,9 @@ def claim_attempt(
             if bought_within(shop_id=shop.shop_id, claim=claim, but=attempt.pk):
                 raise LostTheClaim
             _refuse_stale(shop=shop, claim=claim, quote=quote)
-            attempt.order = create_pending_order_within(new=_new_order(attempt, command, quote), now=now)
+            new = new_order(shop=shop, command=command, quote=quote, attempt=attempt)
+            attempt.order = create_pending_order_within(new=new, now=now)
+            reserve_coupon_within(quote=quote, order=attempt.order, email=command.email, now=now)
             if attempt.hold_id is not None:
                 # Last, so that stock rows are locked for the shortest time.
                 place_hold_within(
@@ -114,68 +111,6 @@ def claim_attempt(
             raise LostTheClaim from error
         raise
     return attempt
-
-
-def _new_attempt(
-    *,
-    shop: ShopContext,
-    command: StartCheckout,
-    quote: Quote,
-    changes: Sequence[dict[str, Any]],
-    account: str,
-    now: datetime,
-) -> CheckoutAttempt:
-    attempt_id, order_id = uuid7(), uuid7()
-    hold_id = uuid7() if shop.policy.holds_stock else None
-    expires_at = session_expiry(created_at=now, hold_ttl_seconds=shop.policy.hold_ttl_seconds)
-    client_sent = client_digest(command=command)
-    return CheckoutAttempt(
-        id=attempt_id,
-        shop_id=shop.shop_id,
-        cart_id=command.cart_id if command.uses_cart else None,
-        cart_generation=quote.generation,
-        client_key=command.client_key,
-        client_digest=client_sent if command.client_key else "",
-        intent_digest=intent_digest(shop=shop, quote=quote, command=command, account=account),
-        order_id=order_id,
-        hold_id=hold_id,
-        stripe_account=account,
-        stripe_key=f"checkout:{shop.shop_id}:{attempt_id}",
-        stripe_params=session_params(
-            shop=shop,
-            command=command,
-            quote=quote,
-            attempt_id=attempt_id,
-            order_id=order_id,
-            hold_id=hold_id,
-            expires_at=expires_at,
-        ),
-        session_expires_at=expires_at,
-        sends=1,
-        lease_until=now + LEASE,
-        changes=list(changes),
-        request_id=shop.request_id,
-        created_at=now,
-    )
-
-
-def _new_order(attempt: CheckoutAttempt, command: StartCheckout, quote: Quote) -> NewOrder:
-    return NewOrder(
-        order_id=attempt.order_id,
-        shop_id=attempt.shop_id,
-        currency=quote.currency,
-        subtotal=quote.subtotal,
-        shipping=quote.shipping_amount,
-        deposit=quote.deposit,
-        shipping_name=quote.shipping.name if quote.shipping else "",
-        hold_id=attempt.hold_id,
-        stripe_account=attempt.stripe_account,
-        email=command.email,
-        locale=command.locale,
-        shipping_address=command.shipping_address,
-        request_id=attempt.request_id,
-        lines=quote.order_lines(),
-    )
 
 
 def _refuse_stale(*, shop: ShopContext, claim: Claim, quote: Quote) -> None:
@@ -205,7 +140,7 @@ def take_lease(*, attempt: CheckoutAttempt, now: datetime, sending: bool) -> boo
 
     With `sending`, one more send is counted in the same statement, before it happens.
     """
-    fields: dict[str, Any] = {"lease_until": now + LEASE}
+    fields: dict[str, Any] = {"lease_until": now + lease_for(attempt.coupon_params)}
     if sending:
         fields["sends"] = F("sends") + 1
     taken = (
@@ -368,9 +303,10 @@ def close_door_within(*, attempt: CheckoutAttempt, reason: str) -> None:
 def give_back_within(
     *, attempt: CheckoutAttempt, outcome: str, order_to: str, now: datetime, reason: str, acting: Actor
 ) -> None:
-    """Closes a locked attempt whose session can't be paid: order, then hold and stock, in the caller's transaction."""
+    """Closes a locked attempt whose session can't be paid, and gives back its coupon and stock. In the caller's tx."""
     order = order_for_update(shop_id=attempt.shop_id, order_id=attempt.order_id)
     advance_order_within(order=order, to=order_to, now=now)
+    free_within(order=order, now=now)
     close_within(attempt=attempt, outcome=outcome, now=now)
     if attempt.hold_id is not None:
         finish_holds_within(

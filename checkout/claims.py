@@ -17,6 +17,10 @@ from tenants.context import ShopContext
 State, Outcome = CheckoutAttempt.State, CheckoutAttempt.Outcome
 
 
+class LostTheClaim(Exception):
+    """Somebody else has the slot, or the cart has moved on: look again, and reprice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Whose attempt this is: the cart at one generation, the client's key, or both."""

@@ -21,6 +21,7 @@ from checkout.attempts import (
     settle_failure,
     take_lease,
 )
+from checkout.coupons import make_coupon
 from checkout.models import CheckoutAttempt
 from checkout.settle import settle_session
 from commerce.gateway.client import access_for_account, create_session, expire_session
@@ -81,6 +82,7 @@ def resend(*, shop: ShopContext, attempt: CheckoutAttempt) -> None:
         return
     access = access_for_account(shop, attempt.stripe_account)
     try:
+        make_coupon(access, attempt)  # no tx
         session = create_session(access, params=attempt.stripe_params, key=attempt.stripe_key)  # no tx
     except StripeFailure as failure:
         settle_failure(attempt=attempt, failure=failure, classify=settings.ENABLE_STRIPE_ERROR_CLASSIFICATION)

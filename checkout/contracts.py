@@ -43,6 +43,7 @@ class StartCheckout:
     locale: str
     shipping_option_id: UUID | None
     shipping_address: Mapping[str, str] | None
+    coupon_code: str
     success_url: str
     cancel_url: str
 

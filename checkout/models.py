@@ -60,6 +60,9 @@ class CheckoutAttempt(models.Model):
     stripe_account = models.CharField(max_length=64, db_collation="C")
     stripe_key = models.CharField(max_length=255, db_collation="C")
     stripe_params = models.JSONField()
+    # The coupon that the session names: made before it, under a key of its own. Empty without a discount.
+    coupon_key = models.CharField(max_length=255, blank=True, default="", db_collation="C")
+    coupon_params = models.JSONField(null=True, blank=True)
     session_id = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
     session_expires_at = models.DateTimeField()
     sends = models.PositiveIntegerField(default=0)

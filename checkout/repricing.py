@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from django.utils import timezone
+
 from checkout.contracts import StartCheckout, WantedLine
 from checkout.errors import AmountTooLarge, AmountTooSmall
 from commerce.api.inputs import BAD_PERIOD
 from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.lookup import CatalogItem, items_by_key
 from commerce.catalog.pricing import deposit_amount
+from commerce.coupons.redemptions import CouponOffer
+from commerce.coupons.redemptions import find_offer as find_coupon
+from commerce.coupons.terms import Priced
 from commerce.money import maximum_charge, minimum_charge
 from commerce.orders.orders import NewLine
 from commerce.rentals.periods import PeriodProblem, period_problem, shop_today
@@ -57,6 +62,7 @@ class Quote:
     currency: str
     generation: int | None
     shipping: ShippingOffer | None = None
+    coupon: CouponOffer | None = None
 
     @property
     def subtotal(self) -> int:
@@ -73,17 +79,26 @@ class Quote:
         return max((line.rental.days for line in self.lines if line.rental), default=0)
 
     @property
+    def discount(self) -> int:
+        return self.coupon.amount if self.coupon else 0
+
+    @property
     def shipping_amount(self) -> int:
         return self.shipping.amount if self.shipping else 0
 
     @property
     def total(self) -> int:
-        return self.subtotal + self.shipping_amount + self.deposit
+        return self.subtotal - self.discount + self.shipping_amount + self.deposit
+
+    def merchandise(self) -> list[Priced]:
+        """What a coupon may take something off: neither deposits nor shipping."""
+        return [Priced(line.sku, line.variant_key, line.unit_amount * line.quantity) for line in self.lines]
 
     def hold_lines(self) -> list[Line]:
         return [Line(sku=line.sku, variant_key=line.variant_key, quantity=line.quantity) for line in self.lines]
 
     def order_lines(self) -> list[NewLine]:
+        parts = self.coupon.parts if self.coupon else (0,) * len(self.lines)
         return [
             NewLine(
                 sku=line.sku,
@@ -96,15 +111,17 @@ class Quote:
                 rental_start=line.rental_start,
                 rental_end=line.rental_end,
                 rental=line.rental,
+                discount_amount=off,
             )
-            for line in self.lines
+            for line, off in zip(self.lines, parts, strict=True)
         ]
 
 
 def reprice(
     *, shop: ShopContext, command: StartCheckout, wanted: Sequence[WantedLine], generation: int | None
 ) -> Quote:
-    """Prices `wanted` from the shop's catalog, in one query, and the shipping option that `command` names, in another.
+    """Prices `wanted` from the shop's catalog, in one query; the shipping option and the coupon that `command` names
+    take another each. A coupon that can't be used is told by the quote, and refused when nothing is repeated.
 
     Raises UnknownSku for what the shop doesn't have, another shop's SKUs included, NotPurchasable for what it doesn't
     sell now, InvalidRequest for an option it doesn't offer, AmountTooSmall and AmountTooLarge for a total that Stripe
@@ -134,7 +151,10 @@ def reprice(
     )
     if command.shipping_option_id is not None:
         quote = replace(quote, shipping=chosen_shipping(shop=shop, command=command, subtotal=quote.subtotal))
-    refuse_uncollectable(quote.total, currency)
+    if command.coupon_code:
+        quote = replace(quote, coupon=applied_coupon(shop=shop, command=command, quote=quote))
+    if quote.coupon is None or quote.coupon.refusal is None:
+        refuse_uncollectable(quote.total, currency)
     return quote
 
 
@@ -177,6 +197,17 @@ def refuse_unrentable(*, quote: Quote, command: StartCheckout) -> None:
     raise InvalidRequest(BAD_PERIOD, {"items": told})
 
 
+def applied_coupon(*, shop: ShopContext, command: StartCheckout, quote: Quote) -> CouponOffer:
+    return find_coupon(
+        shop_id=shop.shop_id,
+        code=command.coupon_code,
+        lines=quote.merchandise(),
+        currency=quote.currency,
+        email=command.email,
+        now=timezone.now(),
+    )
+
+
 def chosen_shipping(*, shop: ShopContext, command: StartCheckout, subtotal: int) -> ShippingOffer:
     """The option that `command` names, at the shop's price. Raises InvalidRequest with the field. One query."""
     assert command.shipping_option_id is not None  # noqa: S101  the caller's question
@@ -212,8 +243,8 @@ def described(item: CatalogItem) -> str:
 
 
 def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout, account: str) -> str:
-    """Digest of everything that would make it another purchase: lines, prices, shipping, mode, currency, customer,
-    period, and the Stripe `account` that the shop sells on.
+    """Digest of everything that would make it another purchase: lines, prices, shipping, coupon, mode, currency,
+    customer, period, and the Stripe `account` that the shop sells on.
     """
     return _digest(
         {
@@ -224,8 +255,9 @@ def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout, ac
             "email": command.email,
             "locale": command.locale,
             "address": dict(command.shipping_address or {}),
-            # Absent without one, so that what was claimed before there were options is still the same purchase.
+            # Absent without one, so that what was claimed before there were any is still the same purchase.
             **({"shipping": [str(quote.shipping.option_id), quote.shipping.amount]} if quote.shipping else {}),
+            **({"coupon": [quote.coupon.code, quote.coupon.amount]} if quote.coupon else {}),
             "lines": sorted(
                 [
                     line.variant_key,
@@ -251,6 +283,7 @@ def client_digest(*, command: StartCheckout) -> str:
             "locale": command.locale,
             "address": dict(command.shipping_address or {}),
             **({"shipping": str(command.shipping_option_id)} if command.shipping_option_id else {}),
+            **({"coupon": command.coupon_code} if command.coupon_code else {}),
             "cart": str(command.cart_id) if command.uses_cart else None,
             "items": wanted
             and sorted(

@@ -23,6 +23,7 @@ from checkout.locks import attempt_for_update, checkout_tx
 from checkout.models import CheckoutAttempt
 from commerce.cart.carts import empty_bought_within, restore_lines_within
 from commerce.cart.lines import BoughtLine
+from commerce.coupons.redemptions import redeem_within
 from commerce.gateway.client import StripeAccess, access_for_account, access_of, expire_session, read_session
 from commerce.gateway.failures import StripeFailure
 from commerce.gateway.sessions import SessionFacts
@@ -167,6 +168,7 @@ def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: da
         return False
     was_processing = order.status == Order.Status.PROCESSING
     fields = charged_fields(order=order, session=session)
+    redeem_within(order=order, now=now)
     allocated = _allocate(attempt, order, now)
     close_within(attempt=attempt, outcome=Outcome.COMPLETED, now=now)
     if allocated:

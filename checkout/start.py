@@ -12,8 +12,9 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from checkout.attempts import LostTheClaim, claim_attempt, end_by_clock, record_session, settle_failure
+from checkout.attempts import claim_attempt, end_by_clock, record_session, settle_failure
 from checkout.claims import (
+    LostTheClaim,
     claim_of,
     claimants,
     newest_attempt,
@@ -22,6 +23,7 @@ from checkout.claims import (
 )
 from checkout.closing import close_checkout, expire_and_settle, resend
 from checkout.contracts import Amounts, CheckoutAnswer, StartCheckout, WantedLine
+from checkout.coupons import make_coupon, refuse_coupon
 from checkout.drift import judge_drift
 from checkout.errors import PaymentRejected, PaymentUnknown, PriceChanged
 from checkout.metrics import CREATE_SECONDS, REJECTED_STOCK, REPRICE_DRIFT, UNCHECKED
@@ -62,8 +64,8 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turn
     """One checkout: repeats of the same request converge on one hold and one session.
 
     Never trusts a price from `command`; never calls Stripe inside a transaction. Raises UnknownSku, NotPurchasable,
-    InvalidRequest, AmountTooSmall, AmountTooLarge, PriceChanged, InsufficientStock, InventoryUnavailable,
-    InventoryBusy, ClientKeyConflict, RateLimited, PaymentRejected, PaymentUnknown.
+    InvalidRequest, AmountTooSmall, AmountTooLarge, CouponRejected, PriceChanged, InsufficientStock,
+    InventoryUnavailable, InventoryBusy, ClientKeyConflict, RateLimited, PaymentRejected, PaymentUnknown.
     """
     began = time.monotonic()
     freed = False
@@ -84,6 +86,7 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turn
             continue
         refuse_unrentable(quote=quote, command=command)
         turnstile.let_in()
+        refuse_coupon(quote=quote)  # counted like a checkout: codes aren't guessed for nothing
         changes = judged_changes(shop=shop, command=command, quote=quote)
         try:
             refuse_short(shop=shop, quote=quote)
@@ -198,6 +201,7 @@ def replay_or_supersede(
             if same_intent(shop=shop, attempt=attempt, command=command, quote=quote, stripe=stripe):
                 return LOOK_AGAIN
         turnstile.let_in()  # who may not begin another keeps the one that is open
+        refuse_coupon(quote=quote, instead_of=attempt)
         return end_first(shop=shop, attempt=attempt, reason="Superseded by a newer checkout")
     return Turn(answer=answer_finished(attempt=attempts[-1])) if attempts else Turn()
 
@@ -241,6 +245,7 @@ def open_session(*, shop: ShopContext, attempt: CheckoutAttempt, stripe: AccessO
     """
     access = stripe.to(attempt.stripe_account)
     try:
+        make_coupon(access, attempt)  # no tx
         session = create_session(access, params=attempt.stripe_params, key=attempt.stripe_key)  # no tx
     except StripeFailure as failure:
         classify = settings.ENABLE_STRIPE_ERROR_CLASSIFICATION

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.utils.translation import gettext, override
 
 from checkout.contracts import StartCheckout
+from checkout.coupons import coupon_id
 from checkout.repricing import LONGEST_TITLE, Quote, QuoteLine
 from commerce.money import stripe_amount
 from tenants.context import ShopContext
@@ -93,6 +94,8 @@ def session_params(
         params["return_url"] = command.success_url
     if command.email:
         params["customer_email"] = command.email
+    if quote.coupon is not None:
+        params["discounts"] = [{"coupon": coupon_id(attempt_id)}]
     return params | _shipping(command, quote)
 
 

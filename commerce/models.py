@@ -2,6 +2,7 @@
 
 from commerce.cart.models import Cart, CartLine
 from commerce.catalog.models import Product, ProductText, Variant
+from commerce.coupons.models import Coupon, CouponRedemption
 from commerce.disputes.models import Dispute
 from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.orders.models import Order, OrderLine
@@ -12,6 +13,8 @@ from commerce.subscriptions.models import Invoice, Subscription
 __all__ = [
     "Cart",
     "CartLine",
+    "Coupon",
+    "CouponRedemption",
     "Dispute",
     "Invoice",
     "JournalEntry",

@@ -16,6 +16,8 @@ from checkout.contracts import SeenPrices, StartCheckout, WantedLine
 from checkout.errors import CouponRejected
 from checkout.return_urls import cancel_url, success_url
 from commerce.api.inputs import Rental, check_rental
+from commerce.coupons.codes import canonical
+from commerce.coupons.terms import Refusal
 from inventory.variants import variant_key
 from tenants.context import ShopContext
 from tenants.errors import InvalidRequest
@@ -71,8 +73,6 @@ def to_command(
         )
     if body.items is not None and client_key is None:
         raise InvalidRequest("`items` needs an Idempotency-Key header.", {"Idempotency-Key": ["Required with items."]})
-    if body.coupon_code is not None:
-        raise CouponRejected("unknown")
     locale = body.locale or shop.policy.default_locale
     if locale not in shop.policy.locales:
         raise InvalidRequest(
@@ -87,6 +87,7 @@ def to_command(
         locale=locale,
         shipping_option_id=body.shipping_option_id,
         shipping_address=_address(body.shipping_address),
+        coupon_code=_coupon(body.coupon_code),
         success_url=success_url(shop, body.return_url, locale),
         cancel_url=cancel_url(shop, body.cancel_url, locale),
     )
@@ -118,6 +119,16 @@ def _email(value: str | None) -> str:
     except ValidationError as error:
         raise InvalidRequest("The e-mail address is not valid.", {"email": ["Not an e-mail address."]}) from error
     return value
+
+
+def _coupon(typed: str | None) -> str:
+    """The code in its one spelling; an empty field is none. What can't be a code is unknown without a look."""
+    if not typed or not typed.strip():
+        return ""
+    code = canonical(typed)
+    if code is None:
+        raise CouponRejected(Refusal.UNKNOWN)
+    return code
 
 
 def _address(value: AddressInput | None) -> Mapping[str, str] | None:

@@ -229,6 +229,39 @@ def create_session(access: StripeAccess, *, params: Mapping[str, Any], key: str)
     )
 
 
+def create_coupon(access: StripeAccess, *, params: Mapping[str, Any], key: str) -> None:
+    """Makes the coupon that `params` name by their own `id`, or finds it made, whatever an earlier answer said.
+
+    Stripe keeps failed answers under a key for a day, 5xx included; the coupon's id tells what really happened. Raises
+    StripeFailure of the creation when no such coupon is there, or that can't be learnt.
+    """
+    try:
+        _call(
+            access,
+            "coupons.create",
+            lambda client: client.v1.coupons.create(cast("Any", dict(params)), cast("Any", _options(access, key))),
+        )
+    except StripeFailure as failure:
+        answered = failure.http_status is not None and failure.http_status >= 500
+        if not (answered or failure.code == "resource_already_exists"):
+            raise
+        if not _has_coupon(access, params):
+            raise
+
+
+def _has_coupon(access: StripeAccess, params: Mapping[str, Any]) -> bool:
+    """Whether the account has this coupon, with this amount. Unreadable is no."""
+
+    def send(client: stripe.StripeClient) -> bool:
+        coupon = client.v1.coupons.retrieve(str(params["id"]), None, cast("Any", _options(access)))
+        return (coupon.amount_off, coupon.currency) == (params["amount_off"], params["currency"])
+
+    try:
+        return _call(access, "coupons.retrieve", send)
+    except StripeFailure:
+        return False
+
+
 def read_session(access: StripeAccess, session_id: str) -> SessionFacts:
     """The session now, with its payment intent. Raises StripeFailure (`not_found` for another account's)."""
     return _call(

@@ -67,6 +67,8 @@ class Order(models.Model):
     shipping_address = models.JSONField(null=True, blank=True)
     # As the customer chose it: the option itself may be renamed or dearer by now.
     shipping_name = models.CharField(max_length=100, blank=True, default="")
+    # As reserved with the order; empty without one. Its redemption says how that went.
+    coupon_code = models.CharField(max_length=40, blank=True, default="", db_collation="C")
     locale = models.CharField(max_length=12, blank=True, default="")
     review_reason = models.CharField(max_length=200, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
@@ -154,6 +156,7 @@ class OrderLine(models.Model):
     deposit_amount = models.PositiveBigIntegerField(default=0, help_text="Per unit.")
     line_amount = models.PositiveBigIntegerField()
     returned_quantity = models.PositiveIntegerField(default=0)
+    discount_amount = models.PositiveBigIntegerField(default=0, help_text="The line's part of the order's discount.")
     options = models.JSONField(default=dict, blank=True)
     rental_start = models.DateField(null=True, blank=True)
     rental_end = models.DateField(null=True, blank=True)
@@ -189,6 +192,9 @@ class OrderLine(models.Model):
                         template="(%(expressions)s + 1)",
                     ),
                 ),
+            ),
+            models.CheckConstraint(
+                name="order_line_discount_within_it", condition=Q(discount_amount__lte=F("line_amount"))
             ),
             models.UniqueConstraint(name="order_line_position", fields=["order", "position"]),
             models.UniqueConstraint(name="order_line_shop_and_id", fields=["shop", "id"]),  # what returns refer to

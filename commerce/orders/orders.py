@@ -18,7 +18,7 @@ LONGEST_EMAIL = 254
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """One line as priced from the catalog; amounts per unit, in minor units of the order's currency."""
+    """One line as priced from the catalog, per unit, in minor units; the discount is that on all its units."""
 
     sku: str
     variant_key: str
@@ -30,6 +30,7 @@ class NewLine:
     rental_start: date | None
     rental_end: date | None
     rental: RentalPrice | None = None
+    discount_amount: int = 0
 
     @property
     def line_amount(self) -> int:
@@ -44,6 +45,8 @@ class NewOrder:
     shop_id: str
     currency: str
     subtotal: int
+    discount: int
+    coupon_code: str
     shipping: int
     deposit: int
     shipping_name: str
@@ -58,12 +61,14 @@ class NewOrder:
 
 def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
     """Writes the order and its lines, two statements, in the caller's transaction."""
-    total = new.subtotal + new.shipping + new.deposit
+    total = new.subtotal - new.discount + new.shipping + new.deposit
     order = Order.objects.create(
         id=new.order_id,
         shop_id=new.shop_id,
         currency=new.currency,
         subtotal_amount=new.subtotal,
+        discount_amount=new.discount,
+        coupon_code=new.coupon_code,
         shipping_amount=new.shipping,
         shipping_name=new.shipping_name,
         deposit_amount=new.deposit,
@@ -89,6 +94,7 @@ def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
             unit_amount=line.unit_amount,
             deposit_amount=line.deposit_amount,
             line_amount=line.line_amount,
+            discount_amount=line.discount_amount,
             options=line.options,
             rental_start=line.rental_start,
             rental_end=line.rental_end,
@@ -116,7 +122,8 @@ def advance_order_within(*, order: Order, to: str, now: datetime, **fields: Any)
 
 
 def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
-    """What a completed session says about the order. Stripe's amounts win; a difference to ours is flagged (O1).
+    """What a completed session says about the order. Stripe's amounts win; a difference to ours is flagged (O1), also
+    when its parts differ and the total doesn't, and stays so however often it is settled.
 
     The subtotal is what remains of Stripe's total, so that the parts add up whether tax is inside the prices or on top.
     """
@@ -126,7 +133,9 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         "tax_amount": session.tax,
         "subtotal_amount": session.total + session.discount - session.shipping - session.tax - order.deposit_amount,
         "total_amount": session.total,
-        "amount_differs": session.total != order.expected_total_amount or session.currency != order.currency,
+        "amount_differs": order.amount_differs
+        or (session.total, session.discount) != (order.expected_total_amount, order.discount_amount)
+        or session.currency != order.currency,
         "session_id": session.id,
         "payment_intent_id": session.intent_id,
         "charge_id": session.charge_id,

@@ -85,7 +85,7 @@ def line_worths(order: Order, lines: Sequence[OrderLine]) -> dict[UUID, int]:
     `lines` are all of the order's, in their order. Shipping is given back by amount, never by line.
     """
     paid = max(0, order.total_amount - order.deposit_amount - order.shipping_amount)
-    shares = shares_of(paid, [line.line_amount for line in lines])
+    shares = shares_of(paid, [line.line_amount - line.discount_amount for line in lines])
     return {line.pk: share for line, share in zip(lines, shares, strict=True)}
 
 

@@ -6,7 +6,7 @@ import factory
 from factory.django import DjangoModelFactory
 
 from commerce.cart.lines import NewLine
-from commerce.models import Product, ProductText, ShippingOption, Variant
+from commerce.models import Coupon, Product, ProductText, ShippingOption, Variant
 from inventory.variants import variant_key
 from tests.factories.tenants import ShopFactory
 
@@ -58,6 +58,19 @@ class ShippingOptionFactory(DjangoModelFactory):
     currency = "EUR"
     amount = 490
     countries = ("DE", "AT")
+
+
+class CouponFactory(DjangoModelFactory):
+    """Ten per cent off everything, for everybody; with `amounts`, so much off instead."""
+
+    class Meta:
+        model = Coupon
+
+    shop = factory.SubFactory(ShopFactory)
+    code = factory.Sequence(lambda number: f"CODE-{number}")
+    kind = factory.LazyAttribute(lambda coupon: "amount" if coupon.amounts else "percent")
+    basis_points = factory.LazyAttribute(lambda coupon: None if coupon.amounts else 1000)
+    amounts = factory.Dict({})
 
 
 def new_line(variant: Variant, *, quantity: int = 1, **more: object) -> NewLine:

@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from commerce.cart.cookie import COOKIE_NAME
-from commerce.models import CartLine, Order, Product, Return
+from commerce.models import CartLine, Coupon, Order, Product, Return
 from inventory.models import Hold
 from tests.fixtures.standin import StandIn
 from tests.isolation.routes import routes
@@ -139,6 +139,8 @@ def checkout(path: str) -> Probe:
         yield Ask("POST", path, {"items": items}, key)
         yield Ask("POST", path, {"items": band}, key)
         yield Ask("POST", path, {"items": band, "email": f"buyer@{world.there.shop_id}.example"}, key)
+        for code in Coupon.objects.for_shop(world.there.shop_id).values_list("code", flat=True):
+            yield Ask("POST", path, {"items": band, "couponCode": code}, {"Idempotency-Key": "with-its-coupon"})
         yield Ask("POST", path, {"returnUrl": f"https://{world.there.trade.host}/en/thank-you"})
         yield Ask("POST", path, {"shopId": world.there.shop_id})
 

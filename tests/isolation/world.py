@@ -32,7 +32,7 @@ from tenants.models import AlertWebhook, Host, Membership, ServiceToken, ShopCre
 from tenants.scoping import path_to_shop
 from tenants.staff import SEE_EVERY_SHOP
 from tenants.tokens import issue_front_door_token
-from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory
+from tests.factories.commerce import CouponFactory, ProductFactory, ProductTextFactory, VariantFactory
 from tests.factories.inventory import PoolFactory, PoolRouteFactory, StockRowFactory
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, open_trade
@@ -177,7 +177,10 @@ def open_side(shop_id: str, standin: StandIn) -> Side:
 
 def finish(side: Side, standin: StandIn) -> None:
     """A purchase that was paid and told by an event, a checkout that is open, a cart, a hold, a dead letter."""
-    paid = side.trade.buyer_with_cart().checkout({"email": f"buyer@{side.shop_id}.example"}).json()["sessionId"]
+    code = f"code-of-{side.shop_id}".upper()
+    CouponFactory(shop=side.trade.shop, code=code, note=f"Printed by {side.shop_id}", limit_per_email=1)
+    buys = {"email": f"buyer@{side.shop_id}.example", "couponCode": code}
+    paid = side.trade.buyer_with_cart().checkout(buys).json()["sessionId"]
     standin.pay(paid, email=f"buyer@{side.shop_id}.example")
     answer = deliver(event("checkout.session.completed", standin.session(paid), event_id=f"evt_of_{side.shop_id}"))
     assert answer.status_code == 200, answer.content
