@@ -27,8 +27,9 @@ from tenants.database import as_shop, shop_tx
 
 log = structlog.get_logger(__name__)
 
-# Between batches, for the customers: holds are placed at nine tenths of their rate while a backlog is drained.
-PAUSE_SECONDS: Final = 0.005
+# For the customers: after a batch the reaper rests for so many times as long as the batch took, so that it has a
+# quarter of one core at most, on a machine of any speed, and leaves the more the busier the database is.
+RESTS: Final = 3.0
 # Endings at Stripe are slow and rationed: a run is over before beat starts the next one.
 CHECKOUTS_SECONDS: Final = 40.0
 # Batches of a shop in a row that failed and left nothing to do: others are at it, and the next run comes in a minute.
@@ -89,8 +90,10 @@ class ReapReport:
         }
 
 
-def run_once(*, now: datetime, limit: int = 100, pause_seconds: float = PAUSE_SECONDS) -> ReapReport:
+def run_once(*, now: datetime, limit: int = 100, pause_seconds: float | None = None) -> ReapReport:
     """Gives back every hold that is overdue at `now`, in batches of `limit`; any number of reapers may run at once.
+
+    `pause_seconds` between batches; None lets customers go first (`RESTS`).
 
     A shop's batches are transactions of its own, and shops take turns, so that one shop's backlog or trouble delays no
     other. Writes an InventoryRun. Raises only when the database is out of reach.
@@ -105,6 +108,7 @@ def run_once(*, now: datetime, limit: int = 100, pause_seconds: float = PAUSE_SE
     while shops:
         for shop_id in list(shops):
             poisoned = [failure.hold_id for failure in failed if failure.shop_id == shop_id]
+            started = time.monotonic()
             with as_shop(shop_id):
                 batch = _reap_batch(shop_id, now=now, limit=limit, leave_out=poisoned)
             expired[shop_id] += batch.expired
@@ -112,7 +116,9 @@ def run_once(*, now: datetime, limit: int = 100, pause_seconds: float = PAUSE_SE
             barren[shop_id] = 0 if batch.expired or batch.failed else barren[shop_id] + 1
             if batch.drained or barren[shop_id] >= BARREN_AT_MOST:
                 shops.remove(shop_id)
-            time.sleep(pause_seconds)
+            if shops:
+                took = time.monotonic() - started
+                time.sleep(RESTS * took if pause_seconds is None else pause_seconds)
     report = ReapReport(
         found=expired.total() + len(failed),
         expired=expired.total(),

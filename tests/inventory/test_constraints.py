@@ -162,7 +162,7 @@ def test_a_counters_update_touches_no_index():
     """Room on the page and no index on the counters: what keeps a hot row fast."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'inventory_stockrow'")
-        assert cursor.fetchone() == (["fillfactor=80"],)
+        assert cursor.fetchone() == (["fillfactor=50"],)
         cursor.execute(
             "SELECT a.attname FROM pg_index i"
             " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
