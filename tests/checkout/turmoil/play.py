@@ -11,7 +11,8 @@ from typing import Any, Final
 import time_machine
 from django.contrib.auth.models import User
 
-from checkout.attempts import CLOCK_MARGIN, LEASE
+from checkout.attempts import CLOCK_MARGIN
+from checkout.new_attempt import LEASE
 from tests.checkout.turmoil.company import Company, Role
 from tests.checkout.turmoil.stage import Player, Stage
 from tests.checkout.turmoil.watch import Watch
