@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Cursor
 
 from tenants.database import NO_SCOPE, SHOP_SETTING, WEB_ROLE, current_scope, scope_of_shop
@@ -39,13 +40,14 @@ def ask_all(
     """
     scoped, plain = _statements(columns, function, arguments)
     given = [shop_id, *values]
-    straight = _straight(shop_id, scoped, plain)
+    wrapper = connections[DEFAULT_DB_ALIAS]  # `connection` would look for it at every use
+    straight = _straight(wrapper, shop_id, scoped, plain)
     if straight is None:
-        with connection.cursor() as cursor:
+        with wrapper.cursor() as cursor:
             cursor.execute(plain, given)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
-    with connection.wrap_database_errors, Cursor(connection.connection) as own:
+    with wrapper.wrap_database_errors, Cursor(wrapper.connection) as own:
         return own.execute(straight, given).fetchall()
 
 
@@ -58,19 +60,19 @@ def _statements(columns: str, function: str, arguments: str) -> tuple[str, str]:
     )
 
 
-def _straight(shop_id: str, scoped: str, plain: str) -> str | None:
+def _straight(wrapper: BaseDatabaseWrapper, shop_id: str, scoped: str, plain: str) -> str | None:
     """Which of the two would do the same past Django's cursors: only where the statement would run alone, in its own
     shop's scope or in none, and nobody listens to what those cursors do. None where neither would.
     """
-    wrappers = connection.execute_wrappers
-    if connection.in_atomic_block or connection.queries_logged or wrappers not in ([], [carry_scope]):
+    wrappers = wrapper.execute_wrappers
+    if wrapper.in_atomic_block or wrapper.queries_logged or wrappers not in ([], [carry_scope]):
         return None
     scope = current_scope.get() if wrappers else NO_SCOPE
     if scope not in (NO_SCOPE, scope_of_shop(shop_id)):
         return None
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    if not connection.get_autocommit() or connection.connection.pgconn.transaction_status != IDLE:
+    wrapper.close_if_health_check_failed()
+    wrapper.ensure_connection()
+    if not wrapper.get_autocommit() or wrapper.connection.pgconn.transaction_status != IDLE:
         return None
     return plain if scope == NO_SCOPE else scoped
 
