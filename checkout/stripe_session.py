@@ -87,7 +87,12 @@ def session_params(
         # The customer pays what the catalog says, in the currency it says.
         "adaptive_pricing": {"enabled": False},
         "locale": page_locale(command.locale),
+        "billing_address_collection": shop.policy.billing_address,
     }
+    if shop.policy.asks_phone:
+        params["phone_number_collection"] = {"enabled": True}
+    if shop.policy.payment_note and shop.policy.checkout_ui != "elements":
+        params["custom_text"] = {"submit": {"message": shop.policy.payment_note}}
     if shop.policy.checkout_ui == "hosted_page":
         params |= {"success_url": command.success_url, "cancel_url": command.cancel_url}
     else:

@@ -58,6 +58,13 @@ def _everywhere() -> Iterator[CheckMessage]:
     key = settings.STRIPE_SECRET_KEY
     if not key.startswith(("sk_", "rk_")):
         yield _error("E001", "STRIPE_SECRET_KEY is no secret key.", "It begins with sk_ or rk_; pk_ is the public one.")
+    public = settings.STRIPE_PUBLISHABLE_KEY
+    if public and not public.startswith("pk_live_" if _is_live(key) else "pk_test_"):
+        yield _error(
+            "E025",
+            "STRIPE_PUBLISHABLE_KEY is no public key, or not of the mode of STRIPE_SECRET_KEY.",
+            "Copy pk_… from where the secret key is from; never put a secret key here: pages show it.",
+        )
     if not settings.STRIPE_ACCOUNT.startswith("acct_"):
         yield _error("E002", "STRIPE_ACCOUNT is no account id.", "Copy acct_… from Stripe's settings page.")
     if _is_live(key) and settings.STRIPE_API_BASE != STRIPE:

@@ -55,6 +55,7 @@ def environment(data: Path, services: embedded.Services, *, settings: str) -> di
     testing = settings.endswith(".test")
     if testing or uses_standin():
         defaults["STRIPE_SECRET_KEY"] = "sk_test_standin"  # noqa: S105 (opens nothing: only the stand-in takes it)
+        defaults["STRIPE_PUBLISHABLE_KEY"] = "pk_test_standin"
         defaults["STRIPE_ACCOUNT"] = "acct_standin"
         defaults["STRIPE_API_BASE"] = f"http://127.0.0.1:{ports.get('standin', web + 1)}"
         defaults["STRIPE_WEBHOOK_SECRETS"] = secret["webhook"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from django.http import HttpRequest, HttpResponse
+
+from commerce.storefront.pages import PaymentPage
 
 _COMMON = "object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
 # No inline script and no inline style: what a template can't write, an injected text can't either. The storefront goes
@@ -44,4 +46,14 @@ def policy_for(path: str, response: HttpResponse) -> str:
     """The content security policy of an answer, by where it came from and what it is."""
     if "text/html" not in response.get("Content-Type", ""):
         return DATA
-    return ADMIN if path.startswith("/admin/") else STOREFRONT
+    if path.startswith("/admin/"):
+        return ADMIN
+    return widened(STOREFRONT, response.sources) if isinstance(response, PaymentPage) else STOREFRONT
+
+
+def widened(policy: str, sources: Mapping[str, Sequence[str]]) -> str:
+    """`policy` with more origins per directive. One that it doesn't name starts from the shop's own."""
+    directives = dict(part.split(" ", 1) for part in policy.split("; "))
+    for name, origins in sources.items():
+        directives[name] = " ".join((directives.get(name, "'self'"), *origins))
+    return "; ".join(f"{name} {value}" for name, value in directives.items())

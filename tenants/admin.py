@@ -77,7 +77,8 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
     min_num = 1
     max_num = 1
     fieldsets = (
-        ("Storefront", {"fields": ("kind", "currency", "default_locale", "locales", "time_zone", "checkout_ui")}),
+        ("Storefront", {"fields": ("kind", "currency", "default_locale", "locales", "time_zone")}),
+        ("Payment page", {"fields": ("checkout_ui", "billing_address", "asks_phone", "payment_note")}),
         ("Inventory", {"fields": ("inventory_mode", "hold_ttl_seconds", "requires_central_inventory")}),
         ("Prices", {"fields": ("reprice_policy", "reprice_drift_abs", "reprice_drift_pct")}),
         (

@@ -5,6 +5,7 @@ Whoever calls these verbs has verified the account at Stripe; commerce/gateway/o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,6 +20,7 @@ from tenants.sealing import Sealed, SealError, seal, unseal
 from tenants.staff import StaffScope
 
 log = structlog.get_logger(__name__)
+PUBLISHABLE_KEY = re.compile(r"pk_(?:test|live)_[A-Za-z0-9_]{1,240}\Z")
 Kind, Status = ShopCredential.Kind, ShopCredential.Status
 
 
@@ -29,6 +31,22 @@ class Credential:
     kind: str
     scope: StripeScope
     secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAccount:
+    """What a browser may know of a shop's own account. With `own_keys` its own key acts, else the platform's."""
+
+    account: str
+    own_keys: bool
+    publishable_key: str
+
+
+def public_account(*, shop_id: str) -> PublicAccount | None:
+    """The shop's own account, as a payment page names it; None where it sells on the platform's. One query."""
+    rows = ShopCredential.objects.for_shop(shop_id).filter(status=Status.ACTIVE)
+    row = rows.only("account", "kind", "publishable_key").first()
+    return None if row is None else PublicAccount(row.account, row.kind == Kind.OWN_KEYS, row.publishable_key)
 
 
 def active_credential(*, shop_id: str) -> Credential | None:
@@ -100,6 +118,27 @@ def adopt_account(*, shop_id: str, scope: StripeScope, secret_key: str, reason: 
 
 
 @transaction.atomic(durable=True)
+def set_publishable_key(*, shop_id: str, key: str, reason: str, acting: Actor) -> ShopCredential:
+    """The public key of the shop's own account, for payment pages within the shop. Empty takes it away. Audited.
+
+    Nobody can be asked whether it belongs to the account: Stripe.js refuses a session of another one. Raises
+    CredentialsRefused for what is no public key, one of the other mode, or an account that has no key of its own.
+    """
+    row = _lock(shop_id)
+    if row is None or row.kind != Kind.OWN_KEYS:
+        raise CredentialsRefused("Only an account with keys of its own has a publishable key here.")
+    mode = "live" if row.livemode else "test"
+    if key and not PUBLISHABLE_KEY.match(key):
+        raise CredentialsRefused("This is no publishable key. It begins with pk_live_ or pk_test_.")
+    if key and not key.startswith(f"pk_{mode}_"):
+        raise CredentialsRefused(f"This deployment runs in {mode} mode: the key begins with pk_{mode}_.")
+    row.publishable_key = key
+    row.save(update_fields=["publishable_key"])
+    _audit(shop_id, "credentials.publishable_key", row.account, row, reason, acting)
+    return row
+
+
+@transaction.atomic(durable=True)
 def return_to_platform(*, shop_id: str, reason: str, acting: Actor) -> None:
     """The shop sells on the platform's account from now on; what is in flight is settled where it is. Audited.
 
@@ -126,7 +165,8 @@ def forget_account(*, credential_id: int, scope: StaffScope, reason: str, acting
         raise CredentialsRefused("Only a former account can be forgotten.")
     now = timezone.now()
     row.status, row.sealed, row.sealed_by, row.last_four = Status.FORGOTTEN, "", "", ""
-    row.save(update_fields=["status", "sealed", "sealed_by", "last_four"])
+    row.publishable_key = ""
+    row.save(update_fields=["status", "sealed", "sealed_by", "last_four", "publishable_key"])
     WebhookSecret.objects.for_shop(row.shop_id).filter(livemode=row.livemode, account=row.account).exclude(
         sealed=""
     ).update(sealed="", sealed_by="", active_until=now)

@@ -36,6 +36,9 @@ class ShopPolicy:
     locales: tuple[str, ...]
     time_zone: str
     checkout_ui: str
+    billing_address: str
+    asks_phone: bool
+    payment_note: str
     inventory_mode: str
     skip_inventory_validation: bool
     hold_ttl_seconds: int
@@ -66,6 +69,9 @@ def effective_policy(row: ShopSettings) -> ShopPolicy:
         locales=tuple(row.locales) or (row.default_locale,),
         time_zone=row.time_zone,
         checkout_ui=row.checkout_ui,
+        billing_address=row.billing_address,
+        asks_phone=row.asks_phone,
+        payment_note=row.payment_note,
         inventory_mode=_first(row.inventory_mode, settings.INVENTORY_MODE),
         skip_inventory_validation=_first(row.skip_inventory_validation, settings.SKIP_INVENTORY_VALIDATION),
         hold_ttl_seconds=_first(row.hold_ttl_seconds, settings.INVENTORY_HOLD_TTL_SECONDS),

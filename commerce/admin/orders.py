@@ -121,7 +121,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         return [
             (None, {"fields": ("number", "state_and_reason", "shop_name", "created", "confirmed", "closed", "source")}),
             panel("Bought", lambda: self.bought(order)),
-            ("Customer", {"fields": ("email", "customer_name", "billing", "shipping", "locale")}),
+            ("Customer", {"fields": ("email", "customer_name", "phone", "billing", "shipping", "locale")}),
             panel("Behind it", lambda: pairs(self.behind(order, request.user))),
             panel("Timeline", lambda: told(self.story(order, request.user), order.shop)),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -25,7 +26,7 @@ from tenants.backoffice import (
     link_to,
     widgets,
 )
-from tenants.credentials import forget_account, return_to_platform
+from tenants.credentials import forget_account, return_to_platform, set_publishable_key
 from tenants.display import EMPTY, Tone
 from tenants.models import ShopCredential, ShopPayments
 from tenants.webhook_secrets import add_shop_secret
@@ -36,6 +37,16 @@ STATUS_TONES: dict[str, Tone] = {ShopCredential.Status.ACTIVE: "good", ShopCrede
 
 class KeysForm(ReasonForm):
     secret_key = write_only("Secret key", "sk_… or a restricted rk_…; never shown again.")
+
+
+class PublishableKeyForm(ReasonForm):
+    publishable_key = forms.CharField(
+        label="Publishable key",
+        max_length=255,
+        required=False,
+        widget=widgets.UnfoldAdminTextInputWidget(),
+        help_text="pk_… of the same account, for payments within the shop's pages. Empty: none.",
+    )
 
 
 class AccountForm(ReasonForm):
@@ -65,6 +76,19 @@ def plan_secret(shop: ShopPayments) -> str | Refused:
     if own is None:
         return Refused("It sells on the platform's account, whose events arrive on the hooks host.")
     return f"Events that it signs count as events of {own.account}, on the shop's hosts alone."
+
+
+def plan_publishable(shop: ShopPayments) -> str | Refused:
+    own = active(shop)
+    if own is None or own.kind != ShopCredential.Kind.OWN_KEYS:
+        return Refused("Its pages use the platform's publishable key.")
+    return "Payment pages within the shop use it from their next request on; they show it to everybody."
+
+
+def set_publishable(shop: ShopPayments, mandate: Mandate) -> str:
+    key = str(mandate.fields["publishable_key"]).strip()
+    row = set_publishable_key(shop_id=shop.pk, key=key, reason=mandate.reason, acting=mandate.acting)
+    return f"Pages pay to {row.account} with {key}." if key else "Nothing can be paid within the shop's pages now."
 
 
 def set_keys(shop: ShopPayments, mandate: Mandate) -> str:
@@ -104,12 +128,17 @@ def add_secret(shop: ShopPayments, mandate: Mandate) -> str:
 class ShopPaymentsAdmin(ReadOnlyAdmin[ShopPayments]):
     shop_path = "pk"
     list_display = ("name", "id", "how", "account", "mode", "key", "verified")
+    fields_of_one = ("name", "how", "account", "mode", "key", "publishable", "verified")
     search_fields = ("id", "name")
     empty_text = "No shop yet."
     reason_actions = (
         ReasonAction(
             name="set-keys", label="Set keys", plan=plan_change, verb=set_keys, permission=CHANGE_ACCOUNT,
             form=KeysForm, help="Stripe is asked whose key it is. A newer key of the same account takes its place.",
+        ),
+        ReasonAction(
+            name="publishable", label="Set publishable key", plan=plan_publishable, verb=set_publishable,
+            permission=CHANGE_ACCOUNT, form=PublishableKeyForm,
         ),
         ReasonAction(
             name="connect", label="Connect account", plan=plan_change, verb=connect, permission=CHANGE_ACCOUNT,
@@ -135,13 +164,13 @@ class ShopPaymentsAdmin(ReadOnlyAdmin[ShopPayments]):
             return super().get_fieldsets(request, obj)
         shop = obj
         return [
-            (None, {"fields": ("name", "how", "account", "mode", "key", "verified")}),
+            (None, {"fields": self.fields_of_one}),
             panel("Accounts, former ones included", lambda: self.accounts(shop)),
             panel("Webhook secrets", lambda: self.secrets(shop)),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ShopPayments | None = None) -> tuple[str, ...]:
-        return ("name", "how", "account", "mode", "key", "verified")
+        return self.fields_of_one
 
     def accounts(self, shop: ShopPayments) -> str:
         return table(
@@ -182,6 +211,13 @@ class ShopPaymentsAdmin(ReadOnlyAdmin[ShopPayments]):
     @admin.display(description="Key")
     def key(self, shop: ShopPayments) -> str:
         return key_of(active(shop))
+
+    @admin.display(description="Publishable key")
+    def publishable(self, shop: ShopPayments) -> str:
+        own = active(shop)
+        if own is not None and own.kind == ShopCredential.Kind.OWN_KEYS:
+            return mono(own.publishable_key) if own.publishable_key else "None: only the hosted page can be used"
+        return mono(settings.STRIPE_PUBLISHABLE_KEY) if settings.STRIPE_PUBLISHABLE_KEY else "None on this platform"
 
     @admin.display(description="Verified")
     def verified(self, shop: ShopPayments) -> str:

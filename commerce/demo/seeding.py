@@ -1,5 +1,6 @@
 """Puts the demonstration data in place. Adds what is missing and changes nothing that is there, so that it can run at
-every start without undoing what somebody has tried out.
+every start without undoing what somebody has tried out. Only roles may grow: what they must see and change is new with
+every page that is, and whoever has a role should have all of it.
 """
 
 from __future__ import annotations
@@ -251,10 +252,11 @@ def _seed_staff(staff: Sequence[StaffUser]) -> int:
 
 
 def _seed_group(name: str, may_change: Sequence[str]) -> int:
-    """A role: sees every kind of row of its shops, and may change these. Whose rows, memberships say."""
+    """A role: sees every kind of row of its shops, and may change these. Whose rows, memberships say. One that is there
+    already gets what it lacks; what it was given beyond that it keeps.
+    """
     group, made = Group.objects.get_or_create(name=name)
-    if made:
-        ours = Permission.objects.filter(content_type__app_label__in=OWN_APPS)
-        changing = [f"{act}_{model}" for model in may_change for act in ("add", "change")]
-        group.permissions.set(ours.filter(Q(codename__startswith="view_") | Q(codename__in=changing)))
+    ours = Permission.objects.filter(content_type__app_label__in=OWN_APPS)
+    changing = [f"{act}_{model}" for model in may_change for act in ("add", "change")]
+    group.permissions.add(*ours.filter(Q(codename__startswith="view_") | Q(codename__in=changing)))
     return int(made)

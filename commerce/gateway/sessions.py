@@ -35,6 +35,7 @@ class SessionFacts:
     charge_id: str
     email: str
     name: str
+    phone: str
     billing_address: Mapping[str, Any] | None
     shipping_address: Mapping[str, Any] | None
 
@@ -81,6 +82,7 @@ def session_facts(session: Mapping[str, Any]) -> SessionFacts:
         charge_id=_id(intent.get("latest_charge")),
         email=str(customer.get("email") or session.get("customer_email") or ""),
         name=str(customer.get("name") or ""),
+        phone=str(customer.get("phone") or ""),
         billing_address=dict(_part(customer, "address")) or None,
         shipping_address=dict(shipping) or None,
     )

@@ -63,6 +63,7 @@ class Order(models.Model):
     charge_read_at = models.DateTimeField(null=True, blank=True, help_text="When a worker last looked for the fee.")
     email = models.EmailField(blank=True, default="")
     customer_name = models.CharField(max_length=200, blank=True, default="")
+    phone = models.CharField(max_length=40, blank=True, default="")
     billing_address = models.JSONField(null=True, blank=True)
     shipping_address = models.JSONField(null=True, blank=True)
     # As the customer chose it: the option itself may be renamed or dearer by now.

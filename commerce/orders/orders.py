@@ -14,6 +14,7 @@ from commerce.orders.states import may_move
 from commerce.rentals.pricing import RentalPrice
 
 LONGEST_EMAIL = 254
+LONGEST_PHONE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         # Stripe takes longer addresses than mail does. No reason to lose the payment over one.
         "email": session.email if 0 < len(session.email) <= LONGEST_EMAIL else order.email,
         "customer_name": session.name[:200],
+        "phone": session.phone[:LONGEST_PHONE],
         "billing_address": session.billing_address,
         "shipping_address": session.shipping_address or order.shipping_address,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeAlias
 
@@ -22,6 +22,14 @@ from tenants.hosts import public_url
 PageView: TypeAlias = Callable[..., HttpResponse]
 # One of the style sheet's accents, by the shop's name: no shop is known to the code.
 ACCENTS = 5
+
+
+class PaymentPage(HttpResponse):
+    """A page with Stripe's script in it. `sources`: origins that its content security policy allows in addition."""
+
+    def __init__(self, *, content: bytes, sources: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(content)
+        self.sources = sources
 
 
 def shop_page(view: PageView) -> PageView:

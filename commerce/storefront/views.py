@@ -10,8 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
 from commerce.catalog.lookup import product_by_slug as find_product
+from commerce.gateway.browser import browser_access, content_sources
 from commerce.rentals.periods import shop_today
-from commerce.storefront.pages import render_page, shop_page
+from commerce.storefront.pages import PaymentPage, render_page, shop_page
 from commerce.storefront.words import ATTRIBUTE_WORDS
 from inventory.availability import Availability, available_for_skus
 from tenants.context import ShopContext
@@ -70,7 +71,12 @@ def cart(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
 
 @shop_page
 def checkout(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
-    return render_page(request, shop, locale, "checkout", {"words": list(ATTRIBUTE_WORDS)})
+    """Where the payment is part of the page, it brings Stripe's script along and may speak to Stripe alone."""
+    words = list(ATTRIBUTE_WORDS)
+    if shop.policy.checkout_ui == "hosted_page":
+        return render_page(request, shop, locale, "checkout", {"words": words})
+    page = render_page(request, shop, locale, "checkout", {"words": words, "stripe": browser_access(shop)})
+    return PaymentPage(content=page.content, sources=content_sources(shop.policy.checkout_ui))
 
 
 @shop_page

@@ -213,6 +213,8 @@ LOGGING = logs.configuration(level=choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO",
 # ---------------------------------------------------------------- Stripe
 STRIPE_SECRET_KEY = required("STRIPE_SECRET_KEY", "The platform account's secret key (sk_test_… or sk_live_…).")
 STRIPE_ACCOUNT = required("STRIPE_ACCOUNT", "The id of the account that STRIPE_SECRET_KEY belongs to (acct_…).")
+# Public: pages that take a payment within a shop show it. Without one those shops can't be paid in their own pages.
+STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default="")
 STRIPE_WEBHOOK_SECRETS = names("STRIPE_WEBHOOK_SECRETS")
 # Fernet keys, newest first: what shops entrust to us is sealed with the first and opened with any (tenants/sealing.py).
 CREDENTIAL_KEYS = names("CREDENTIAL_KEYS")

@@ -33,6 +33,8 @@ class ShopCredential(models.Model):
     sealed = models.TextField(blank=True, default="", editable=False)
     sealed_by = models.CharField(max_length=12, blank=True, default="", editable=False)
     last_four = models.CharField(max_length=4, blank=True, default="")
+    # Public by design: every page that takes a payment shows it. Empty where the platform's key acts.
+    publishable_key = models.CharField(max_length=255, blank=True, default="", db_collation="C")
     verified_at = models.DateTimeField(null=True, blank=True)
     verified_by = models.CharField(max_length=150, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)

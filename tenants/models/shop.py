@@ -20,6 +20,9 @@ LONGEST_RENTAL_DAYS = 366
 LONGEST_RENTAL_HORIZON_DAYS = 730
 """Two years ahead. A booking writes one row per day and article, and nobody knows next decade's prices."""
 
+LONGEST_NOTE = 1200
+"""As many characters as Stripe takes for `custom_text`. Source: Stripe's API, Create a Checkout Session."""
+
 SHOP_ID = RegexValidator(SHOP_ID_FORM, "Lower-case letters, digits and hyphens.")
 
 
@@ -71,6 +74,10 @@ class ShopSettings(models.Model):
         EMBEDDED_PAGE = "embedded_page", "Embedded page"
         ELEMENTS = "elements", "Custom elements"
 
+    class BillingAddress(models.TextChoices):
+        AUTO = "auto", "Where the payment needs it"
+        REQUIRED = "required", "Always"
+
     class RepricePolicy(models.TextChoices):
         ENFORCE_AND_PROCEED = "enforce_and_proceed", "Proceed with the catalog's price"
         ENFORCE_AND_REJECT = "enforce_and_reject", "Refuse and show the change"
@@ -91,6 +98,19 @@ class ShopSettings(models.Model):
     locales = ArrayField(models.CharField(max_length=12), default=list, help_text="Every locale the storefront offers.")
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     checkout_ui = models.CharField(max_length=16, choices=CheckoutUI, default=CheckoutUI.HOSTED_PAGE)
+    billing_address = models.CharField(
+        max_length=8,
+        choices=BillingAddress,
+        default=BillingAddress.AUTO,
+        help_text="When a payment form asks for it.",
+    )
+    asks_phone = models.BooleanField(default=False, verbose_name="ask for a phone number")
+    payment_note = models.CharField(
+        max_length=LONGEST_NOTE,
+        blank=True,
+        default="",
+        help_text="Shown beside the payment button. Custom elements have a page of their own and don't show it.",
+    )
     inventory_mode = models.CharField(max_length=16, choices=InventoryMode, null=True, blank=True)
     hold_ttl_seconds = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(60), MaxValueValidator(3600)]

@@ -76,6 +76,20 @@ class TestAccounts:
         assert why in told and key not in told
         assert (ShopCredential.objects.count(), actions()) == (0, [])
 
+    def test_the_public_key_of_pages_is_the_accounts_own(self, shop: ShopPayments):
+        owner = desk()
+        asked = owner.ask(ShopPayments, "publishable", shop)
+        assert "Its pages use the platform's publishable key." in text(asked)
+        use_own_keys(shop_id="acme", secret_key=KEY, **WHY)
+        assert "None: only the hosted page can be used" in text(owner.page(shop))
+        refused = owner.do(ShopPayments, "publishable", shop, publishable_key=KEY, reason="Elements")
+        assert "This is no publishable key" in refused and KEY not in refused
+        told = owner.do(ShopPayments, "publishable", shop, publishable_key=" pk_test_own ", reason="Elements")
+        assert f"Pages pay to {ACCOUNT} with pk_test_own." in told and "pk_test_own" in text(owner.page(shop))
+        assert actions()[-1] == ("credentials.publishable_key", "acme", "owner", "Elements")
+        owner.do(ShopPayments, "publishable", shop, publishable_key="", reason="Hosted again")
+        assert ShopCredential.objects.get().publishable_key == ""
+
     def test_one_key_is_not_for_two_shops(self, shop: ShopPayments):
         ShopFactory(id="other")
         rows = ShopPayments.objects.order_by("pk")

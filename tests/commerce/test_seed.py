@@ -6,7 +6,7 @@ import json
 from io import StringIO
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.db.models import F
 
@@ -108,6 +108,19 @@ def test_staff_may_look_and_the_owner_may_all():
     assert not clerk.has_perm("commerce.change_variant") and not clerk.has_perm("auth.view_user")
     assert staff_scope(clerk).shop_ids == {"cochlearfit"}
     assert staff_scope(admin).is_platform
+
+
+def test_a_role_that_is_there_gets_what_it_lacks_and_keeps_what_it_was_given():
+    seed()
+    owners = Group.objects.get(name="shop owner")
+    lacking = Permission.objects.filter(codename__endswith="_shippingoption")
+    given = Permission.objects.get(codename="view_user")
+    owners.permissions.remove(*lacking)
+    owners.permissions.add(given)
+    assert "Rows added: 0" in seed()
+    held = set(owners.permissions.values_list("codename", flat=True))
+    assert {"add_shippingoption", "change_shippingoption", "view_shippingoption", "view_user"} <= held
+    assert "delete_shippingoption" not in held
 
 
 def test_the_tokens_open_their_own_shop_alone():

@@ -83,6 +83,9 @@ def test_production_refuses(settings: Settings, changes: dict[str, Any], ids: li
     [
         ({"STRIPE_SECRET_KEY": "pk_live_1"}, "E001"),
         ({"STRIPE_ACCOUNT": "account"}, "E002"),
+        ({"STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_PUBLISHABLE_KEY": "pk_live_1"}, "E025"),
+        ({"STRIPE_SECRET_KEY": "sk_live_1", "STRIPE_PUBLISHABLE_KEY": "pk_test_1"}, "E025"),
+        ({"STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_PUBLISHABLE_KEY": "sk_test_1"}, "E025"),
         ({"STRIPE_SECRET_KEY": "sk_live_1", "STRIPE_API_BASE": "http://127.0.0.1:9000"}, "E003"),
         ({"STRIPE_SECRET_KEY": "rk_live_1", "STRIPE_API_BASE": "http://127.0.0.1:9000"}, "E003"),
         ({"WEBHOOK_UNRESOLVED_RESPONSE": 404}, "E004"),

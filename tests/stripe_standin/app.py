@@ -11,6 +11,7 @@ from .control import Control
 from .endpoints import Endpoint
 from .engine import Engine
 from .errors import unknown_url
+from .frames import Frames
 from .journal import Journal
 from .messages import Reply, Request, json_reply
 from .page_flow import Pages
@@ -18,6 +19,7 @@ from .server import Server
 
 # Built in the background at the start: the first session of a test shouldn't pay for it.
 WARMED = ("checkout.sessions.create", "checkout.sessions.expire", "checkout.sessions.retrieve", "refunds.create")
+FRAMES = ("/stripe.js", "/c/frame/", "/c/assets/frame.js")
 
 
 class App:
@@ -28,6 +30,7 @@ class App:
         journal = Journal()
         self._api = Api(self.engine, journal)
         self._pages = Pages(self.engine)
+        self._frames = Frames(self.engine)
         self._control = Control(self.engine, journal)
         self.server = Server(port, self.answer)
         self.port = int(self.server.server_address[1])
@@ -40,6 +43,8 @@ class App:
     def answer(self, request: Request) -> Reply:
         if request.path.startswith("/v1/"):
             return self._api.answer(request)
+        if request.path.startswith(FRAMES):
+            return self._frames.answer(request)
         if request.path.startswith("/c/"):
             return self._pages.answer(request)
         if request.path.startswith("/_control/"):

@@ -32,11 +32,11 @@ class Pages:
             case ["GET", "c", "pay", named]:
                 return self._show(named.split("_secret_")[0])
             case ["POST", "c", "pay", named]:
-                return self._submit(named.split("_secret_")[0], _form(request))
+                return self._submit(named.split("_secret_")[0], form_of(request))
             case ["GET", "c", "3ds", intent_id]:
                 return self._show_challenge(intent_id)
             case ["POST", "c", "3ds", intent_id]:
-                return self._answer_challenge(intent_id, _form(request))
+                return self._answer_challenge(intent_id, form_of(request))
         return _html(404, pages.notice("Not found", "There is no such page."))
 
     def _find(self, kind: str, object_id: str) -> Record | None:
@@ -75,6 +75,8 @@ class Pages:
             return _html(404, pages.notice("Not found", "This payment page doesn't exist."))
         if "update" in form:
             return self._update(session, form)
+        if refused := missing(session, form):
+            return _html(422, self._page(session, refused, form))
         ran = pay(self.engine, session, payment_of(form))
         paid = ran.value
         session = self._find("checkout.session", session_id) or session
@@ -157,20 +159,35 @@ def closed(session: Record) -> Reply:
 
 
 def payment_of(form: dict[str, str]) -> Payment:
-    shipping = {name: form[name].strip() for name in ("line1", "city", "postal_code", "country") if form.get(name)}
+    parts = ("line1", "city", "postal_code", "country")
+    shipping = {name: form[name].strip() for name in parts if form.get(name)}
+    billing = {name: form[f"{pages.BILLING}{name}"].strip() for name in parts if form.get(f"{pages.BILLING}{name}")}
     return Payment(
         method=form.get("method", checkout.CARD),
         card=cards.digits(form.get("card", "")),
         email=form.get("email", "").strip(),
         name=form.get("name", "").strip() or "Robin Example",
         phone=form.get("phone", "").strip() or None,
+        address=billing,
         shipping_address=shipping,
         shipping_rate=form.get("shipping_rate"),
     )
 
 
-def _form(request: Request) -> dict[str, str]:
+def form_of(request: Request) -> dict[str, str]:
     return dict(parse_qsl(request.body.decode("utf-8", errors="replace"), keep_blank_values=True))
+
+
+def query_of(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.query, keep_blank_values=True))
+
+
+def missing(session: Record, form: dict[str, str]) -> Paid | None:
+    """What the page insists on and a browser that is made to may leave out."""
+    wanted = session.body["billing_address_collection"] == "required"
+    if wanted and not all(form.get(f"{pages.BILLING}{name}", "").strip() for name in ("line1", "country")):
+        return Paid("invalid", "address_required", "Enter your billing address.")
+    return None
 
 
 def _web(url: str | None) -> str | None:

@@ -1,4 +1,6 @@
-"""The HTML of the payment page, its 3-D Secure page and its notices. No script, no request to anywhere else."""
+"""The HTML of the payment page, its 3-D Secure page and its notices. No request to anywhere else, and no script but in
+the frames of a shop's page (frames.py).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from .store import Record
 DOCUMENT = Markup(
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
-    '<title>{title}</title><link rel="stylesheet" href="/c/assets/page.css"></head>'
+    '<title>{title}</title><link rel="stylesheet" href="/c/assets/page.css">{script}</head>'
     '<body><main class="{layout}">{content}</main></body></html>'
 )
 ROW = Markup('<tr class="{css}"><td>{name}<br><small>{note}</small></td><td>{amount}</td></tr>')
@@ -21,6 +23,7 @@ FIELD = Markup(
     '<label>{label}<input type="{kind}" name="{name}" value="{value}" autocomplete="{complete}" {more}></label>'
 )
 CHOICE = Markup('<label><input type="radio" name="{name}" value="{value}" {checked}> {label}</label>')
+BILLING = "billing_"
 CARDS = (
     ("4242 4242 4242 4242", "pays"),
     ("4000 0000 0000 0002", "is declined"),
@@ -29,12 +32,20 @@ CARDS = (
 )
 
 
-def document(title: str, content: Markup, *, layout: str = "") -> bytes:
-    return str(DOCUMENT.format(title=title, content=content, layout=layout)).encode()
+def document(title: str, content: Markup, *, layout: str = "", script: bool = False) -> bytes:
+    module = Markup('<script type="module" src="/c/assets/frame.js"></script>') if script else ""
+    return str(DOCUMENT.format(title=title, content=content, layout=layout, script=module)).encode()
 
 
 def payment_page(session: Record, *, known_email: str | None, paid: Paid | None, typed: Json) -> bytes:
     """The page of an open session; after a failed try with its reason and what was typed."""
+    due = money.display(session.body["amount_total"], session.body["currency"])
+    content = payment_form(session, known_email=known_email, paid=paid, typed=typed, action=f"/c/pay/{session.id}")
+    return document(f"Pay {due}", content, layout="two")
+
+
+def payment_form(session: Record, *, known_email: str | None, paid: Paid | None, typed: Json, action: str) -> Markup:
+    """What is bought, and the form that pays it."""
     body = session.body
     due = money.display(body["amount_total"], body["currency"])
     summary = Markup("<section><h1>To pay</h1><p class=total>{due}</p><table>{rows}</table></section>").format(
@@ -44,18 +55,24 @@ def payment_page(session: Record, *, known_email: str | None, paid: Paid | None,
     error = Markup('<p class="error" role="alert">{}</p>').format(paid.message) if paid and paid.message else ""
     form = Markup(
         "<section><h2>Your details <span class=badge>test mode</span></h2>{error}"
-        '<form method="post" action="/c/pay/{id}" novalidate>{fields}<button type="submit">{pay}</button></form>'
+        '<form method="post" action="{action}" novalidate>{fields}<button type="submit">{pay}</button></form>{note}'
         "{back}{hints}</section>"
     ).format(
         error=error,
-        id=session.id,
+        action=action,
+        note=_note(body),
         fields=_fields(session, known_email, typed),
         # Without a script the button can't follow a choice that changes the total.
         pay="Pay" if len(session.hidden["shipping"]) > 1 else f"Pay {due}",
         back=back,
         hints=_hints(),
     )
-    return document(f"Pay {due}", summary + form, layout="two")
+    return summary + form
+
+
+def _note(body: Json) -> Markup:
+    message = ((body["custom_text"] or {}).get("submit") or {}).get("message")
+    return Markup("<p><small>{}</small></p>").format(message) if message else Markup("")
 
 
 def _rows(session: Record) -> list[Markup]:
@@ -86,18 +103,15 @@ def _rows(session: Record) -> list[Markup]:
 
 def _fields(session: Record, known_email: str | None, typed: Json) -> Markup:
     body = session.body
-    fields = [_field("E-mail", "email", typed.get("email") or known_email or "", kind="email", complete="email")]
-    fields.append(_field("Name", "name", typed.get("name", ""), complete="name"))
+    fields = [field("E-mail", "email", typed.get("email") or known_email or "", kind="email", complete="email")]
+    fields.append(field("Name", "name", typed.get("name", ""), complete="name"))
     if body["phone_number_collection"]["enabled"]:
-        fields.append(_field("Phone", "phone", typed.get("phone", ""), kind="tel", complete="tel"))
+        fields.append(field("Phone", "phone", typed.get("phone", ""), kind="tel", complete="tel"))
     if body["shipping_address_collection"]:
         countries = body["shipping_address_collection"]["allowed_countries"]
-        fields += [
-            _field("Street", "line1", typed.get("line1", ""), complete="address-line1"),
-            _field("Postal code", "postal_code", typed.get("postal_code", ""), complete="postal-code"),
-            _field("City", "city", typed.get("city", ""), complete="address-level2"),
-            _field("Country", "country", typed.get("country") or countries[0], complete="country"),
-        ]
+        fields += address_fields("", typed, countries[0])
+    if body["billing_address_collection"] == "required":
+        fields.append(_group("Billing address", address_fields(BILLING, typed, "US")))
     if session.hidden["shipping"]:
         fields.append(_shipping(session))
     if body["amount_total"]:
@@ -105,9 +119,28 @@ def _fields(session: Record, known_email: str | None, typed: Json) -> Markup:
     return Markup("").join(fields)
 
 
+def address_fields(prefix: str, typed: Json, country: str) -> list[Markup]:
+    """The parts of one address; `prefix` tells two on the same page apart."""
+    parts = (
+        ("Street", "line1", "address-line1"),
+        ("Postal code", "postal_code", "postal-code"),
+        ("City", "city", "address-level2"),
+        ("Country", "country", "country"),
+    )
+    preset = {"country": country}
+    return [
+        field(label, f"{prefix}{name}", typed.get(f"{prefix}{name}") or preset.get(name, ""), complete=complete)
+        for label, name, complete in parts
+    ]
+
+
+def _group(legend: str, fields: list[Markup]) -> Markup:
+    return Markup("<fieldset><legend>{}</legend>{}</fieldset>").format(legend, Markup("").join(fields))
+
+
 def _methods(body: Json, typed: Json) -> list[Markup]:
     offered = body["payment_method_types"]
-    number = _field(
+    number = field(
         "Card number", "card", typed.get("card", "4242 4242 4242 4242"), complete="off", more='inputmode="numeric"'
     )
     if offered == ["card"]:
@@ -139,7 +172,7 @@ def _shipping(session: Record) -> Markup:
     return Markup("<fieldset><legend>Shipping</legend>{}{}</fieldset>").format(radios, update)
 
 
-def _field(label: str, name: str, value: str, *, complete: str, kind: str = "text", more: str = "") -> Markup:
+def field(label: str, name: str, value: str, *, complete: str, kind: str = "text", more: str = "") -> Markup:
     return FIELD.format(label=label, name=name, value=value, kind=kind, complete=complete, more=Markup(more))
 
 
@@ -150,20 +183,23 @@ def _hints() -> Markup:
 
 def challenge_page(intent: Record, *, back: str | None) -> bytes:
     """The bank's page: approve, fail, or just leave it."""
+    leave = Markup('<p><a href="{}">Leave without an answer</a></p>').format(back) if back else Markup("")
+    return document("3-D Secure", challenge_form(intent, action=f"/c/3ds/{intent.id}", leave=leave))
+
+
+def challenge_form(intent: Record, *, action: str, leave: Markup) -> Markup:
     due = money.display(intent.body["amount"], intent.body["currency"])
     button = Markup('<button class="{css}" name="outcome" value="{value}">{label}</button>')
-    leave = Markup('<p><a href="{}">Leave without an answer</a></p>').format(back) if back else ""
-    content = Markup(
+    return Markup(
         "<section><h1>Your bank asks</h1><p class=total>{due}</p><p>Is this payment yours?</p>"
-        '<form method="post" action="/c/3ds/{id}">{approve}{fail}</form>{leave}</section>'
+        '<form method="post" action="{action}">{approve}{fail}</form>{leave}</section>'
     ).format(
         due=due,
-        id=intent.id,
+        action=action,
         approve=button.format(css="", value="approve", label="Approve"),
         fail=button.format(css="plain", value="fail", label="Fail the authentication"),
         leave=leave,
     )
-    return document("3-D Secure", content)
 
 
 def notice(title: str, text: str, *, link: str | None = None) -> bytes:

@@ -15,6 +15,7 @@ from .errors import Json
 Finding = tuple[str, str, str]  # param, code, message
 Rule = Callable[[Json, int], Iterable[Finding]]
 
+MOST_CUSTOM_TEXT = 1200
 SESSION_MIN_SECONDS = 30 * 60
 SESSION_MAX_SECONDS = 24 * 60 * 60
 # Which ui_mode refuses a parameter that others take.
@@ -115,6 +116,9 @@ def _session(body: Json, now: int) -> Iterator[Finding]:
         yield "customer_email", "parameter_invalid", "Only one of customer, customer_email can be sent."
     if len(body.get("client_reference_id", "")) > 200:
         yield "client_reference_id", "parameter_invalid", "client_reference_id has up to 200 characters."
+    for name, text in (body.get("custom_text") or {}).items():
+        if isinstance(text, dict) and len(text["message"]) > MOST_CUSTOM_TEXT:
+            yield f"custom_text[{name}][message]", "parameter_invalid", "A custom text has up to 1200 characters."
     expires_at = body.get("expires_at")
     if expires_at is not None and not now + SESSION_MIN_SECONDS <= expires_at <= now + SESSION_MAX_SECONDS:
         yield "expires_at", "parameter_invalid", "expires_at must lie 30 minutes to 24 hours after the creation."

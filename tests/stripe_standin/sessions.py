@@ -82,6 +82,7 @@ def _derived(unit: Unit, params: Json, session_id: str, currency: str) -> Json:
         },
         "client_secret": secret if ui_mode in ("embedded_page", "elements", "form") else None,
         "currency": currency,
+        "custom_text": shapes.NO_CUSTOM_TEXT | params.get("custom_text", {}),
         "customer_creation": None if "customer" in params else params.get("customer_creation", "if_required"),
         "expires_at": params.get("expires_at", unit.now + DEFAULT_SECONDS),
         "metadata": merged_metadata({}, params.get("metadata")),

@@ -6,6 +6,8 @@ from .errors import Json
 
 NO_ADDRESS: Json = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
 
+NO_CUSTOM_TEXT: Json = dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance"))
+
 
 def session(session_id: str, now: int) -> Json:
     nulls = (
@@ -26,7 +28,7 @@ def session(session_id: str, now: int) -> Json:
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "created": now,
         "custom_fields": [],
-        "custom_text": dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
+        "custom_text": dict(NO_CUSTOM_TEXT),
         "expires_at": now,
         "invoice_creation": {
             "enabled": False,

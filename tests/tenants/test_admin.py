@@ -186,3 +186,22 @@ class TestAccounts:
         assert clerk.post(f"/admin/auth/user/{owner.pk}/change/", {"email": "x@y.example"}).status_code == 403
         owner.refresh_from_db()
         assert owner.check_password("correct horse battery")
+
+
+def test_what_the_payment_page_asks_for_is_set_with_a_reason(owner: Client):
+    shop = HostFactory().shop
+    path = f"/admin/tenants/shop/{shop.pk}/change/"
+    data = form_of(owner, path) | {
+        "settings-0-checkout_ui": "embedded_page",
+        "settings-0-billing_address": "required",
+        "settings-0-asks_phone": "on",
+        "settings-0-payment_note": "n" * 1201,
+        "reason_for_change": "Own page",
+    }
+    assert "at most 1200 characters" in errors(owner.post(path, data))
+    assert owner.post(path, data | {"settings-0-payment_note": "From Berlin."}).status_code == 302
+    settings = Shop.objects.get(pk=shop.pk).settings
+    assert (settings.checkout_ui, settings.billing_address, settings.asks_phone, settings.payment_note) == (
+        "embedded_page", "required", True, "From Berlin.",
+    )  # fmt: skip
+    assert list(AuditEntry.objects.values_list("shop_id", "reason")) == [(shop.pk, "Own page")]

@@ -13,6 +13,7 @@ const waiting = new Map();
 
 function render(cart) {
   showUnits(cart);
+  cart.notices.forEach(showNotice);
   show(find("[data-loading]"), false);
   show(find("[data-empty]"), cart.lines.length === 0);
   show(find("[data-filled]"), cart.lines.length > 0);
@@ -26,6 +27,14 @@ function render(cart) {
   if (blocked) checkout.setAttribute("aria-disabled", "true");
   else checkout.removeAttribute("aria-disabled");
   checkout.classList.toggle("is-off", blocked);
+}
+
+// The API says each once, so it stays on the page while the customer goes on.
+function showNotice({ code, message: inEnglish, sku, quantity }) {
+  const name = code.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+  const words = text(name, { sku, quantity });
+  const list = show(find("[data-notices]"));
+  list.append(Object.assign(document.createElement("li"), { textContent: words === name ? inEnglish : words }));
 }
 
 function renderLine(line) {

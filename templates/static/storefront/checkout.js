@@ -1,7 +1,9 @@
-// The way to the payment page: start the checkout, wait where the shop is busy, explain where it can't go on.
+// The way to the payment, on Stripe's page or on this one: start the checkout, wait where the shop is busy, explain where
+// it can't go on.
 
 import { Problem, call } from "./api.js";
 import { RETRY_HEADER, delayBefore, sleep } from "./backoff.js";
+import { leavePayment, takePayment } from "./payment.js";
 import {
   cartPath, find, fromTemplate, lineTitle, locale, money, rentalText, root, say, show, showSums, showUnits, text,
 } from "./page.js";
@@ -123,25 +125,54 @@ async function submit(event) {
   pay.disabled = true;
   say(progress, text("working"));
   try {
-    follow(await start());
+    await follow(await start());
   } catch (failure) {
     explain(failure instanceof Problem ? failure : new Problem("unreadable"));
   }
 }
 
-function follow(answer) {
+async function follow(answer) {
   if (answer.priceChanged && answer.url) {
-    announce("price", { items: answer.changes.map(priceItem), onward: answer.url });
-    find("[data-problem-text]").textContent += ` ${text("priceTotal", { amount: money(answer.amounts.total) })}`;
+    announcePrice(answer, answer.url);
   } else if (answer.url) {
     say(progress, text("redirecting"));
     location.assign(answer.url);
   } else if (answer.clientSecret) {
-    const time = new Date(answer.expiresAt).toLocaleTimeString(locale, { timeStyle: "short" });
-    announce("reserved", { blanks: { time }, onward: statusPath(answer), onwardText: text("status") });
+    await payHere(answer);
   } else {
     location.assign(statusPath(answer)); // this cart is an order already
   }
+}
+
+function announcePrice(answer, onward) {
+  announce("price", { items: answer.changes.map(priceItem), onward });
+  find("[data-problem-text]").textContent += ` ${text("priceTotal", { amount: money(answer.amounts.total) })}`;
+}
+
+// The payment as a part of this page. What was entered stays, behind "Change e-mail or shipping".
+async function payHere(answer) {
+  release();
+  show(form, false); // first, so that whoever changes their mind at once is heard
+  try {
+    if (!(await takePayment(answer, { asksShipping: Boolean(chosenWay()?.countries.length) }))) return;
+  } catch (failure) {
+    console.warn(failure);
+    show(form);
+    announce("form", { retry: "again" });
+    return;
+  }
+  if (answer.priceChanged) {
+    announcePrice(answer, "");
+    load(); // the summary's prices are the older ones
+  }
+}
+
+function reconsider() {
+  leavePayment();
+  show(problem, false);
+  show(form);
+  release();
+  form.elements.email.focus();
 }
 
 const statusPath = (answer) => `${root}thank-you?session_id=${encodeURIComponent(answer.sessionId)}`;
@@ -193,7 +224,7 @@ function explain(failure) {
   if (failure.code === "PRICE_CHANGED") load(); // shows the new prices, which are then the ones agreed to
 }
 
-function announce(name, { items = [], retry = "", blanks = {}, onward = "", onwardText = "" } = {}) {
+function announce(name, { items = [], retry = "", blanks = {}, onward = "" } = {}) {
   release();
   show(pay, !retry && !onward);
   find("[data-problem-title]").textContent = text(`${name}Title`);
@@ -204,7 +235,6 @@ function announce(name, { items = [], retry = "", blanks = {}, onward = "", onwa
   say(again, retry && text(retry));
   const link = show(find("[data-onward]"), Boolean(onward));
   if (onward) link.href = onward;
-  if (onwardText) link.textContent = onwardText;
   say(find("[data-problem-id]"), "");
   show(problem).focus();
 }
@@ -233,6 +263,7 @@ function release() {
 form.addEventListener("submit", submit);
 find("[data-ways]").addEventListener("change", showWay);
 again.addEventListener("click", () => submit());
+find("[data-change]")?.addEventListener("click", reconsider);
 // Back from the payment page, the browser may show this one as it was left.
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) {
