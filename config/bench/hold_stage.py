@@ -9,7 +9,9 @@ from typing import Final
 
 from django.db import connection
 
-from tenants.models import Host, ServiceToken, Shop, ShopSettings
+from checkout.models import CheckoutAttempt
+from commerce.models import Order, OrderLine, Product, Variant
+from tenants.models import Host, ServiceToken, Shop, ShopSettings, StripeObject
 
 SHOP_ID: Final = "bench-holds"
 SKUS: Final = 9_999
@@ -97,7 +99,37 @@ def stage(*, skus: int = SKUS) -> Iterator[None]:
         _remove()
 
 
+@contextlib.contextmanager
+def catalog(*, skus: int) -> Iterator[None]:
+    """The first stock rows of the stage as products at 25.00 EUR. What was bought of them goes with the stage."""
+    Product.objects.bulk_create(
+        Product(shop_id=SHOP_ID, sku=f"bench-{number}", slug=f"bench-{number}") for number in range(1, skus + 1)
+    )
+    products = Product.objects.filter(shop_id=SHOP_ID)
+    Variant.objects.bulk_create(
+        Variant(
+            shop_id=SHOP_ID,
+            product=product,
+            sku=product.sku,
+            variant_key=product.sku,
+            currency="EUR",
+            price_amount=2500,
+        )
+        for product in products
+    )
+    try:
+        yield
+    finally:
+        _remove_checkouts()
+
+
+def _remove_checkouts() -> None:
+    for rows in (CheckoutAttempt, OrderLine, Order, Variant, Product, StripeObject):
+        rows._default_manager.filter(shop_id=SHOP_ID).delete()
+
+
 def _remove() -> None:
+    _remove_checkouts()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM inventory_holditem WHERE shop_id = %s", [SHOP_ID])
         cursor.execute("DELETE FROM inventory_hold WHERE shop_id = %s", [SHOP_ID])

@@ -1,7 +1,8 @@
 """Endpoints through the product's whole stack, beside an empty view on the same server.
 
 Each case takes turns with the empty view, and with the same endpoint on a second server whose statements run as the
-tables' owner, whom no policy binds: what row-level security costs a request is the difference of those two.
+tables' owner, whom no policy binds: what row-level security costs a request is the difference of those two. A
+checkout's session is made by a Stripe that answers at once (instant_stripe.py), each time for a new customer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +23,7 @@ from django.utils import timezone
 
 from config.bench import AS_OWNER
 from config.bench.hold_callers import Took
-from config.bench.hold_stage import SHOP_ID, stage
+from config.bench.hold_stage import SHOP_ID, catalog, stage
 from config.bench.report import Row, percentile
 from config.bench.serving import connected, serving
 from tenants.models import Host, ServiceToken
@@ -33,6 +35,8 @@ AS_OWNER_CASE: Final = "_as_owner"
 TOKEN_ID: Final = "be0c" * 4
 SECRET: Final = "bench" * 8 + "ing"
 TOKEN: Final = f"{PREFIX}{TOKEN_ID}_{SECRET}"
+ANOTHER: Final = b"f" * 32
+"""Stands in a request for what has to be another one each time: as long, so that its length stays what it says."""
 CALLERS: Final = (1, 8)
 
 
@@ -40,7 +44,8 @@ CALLERS: Final = (1, 8)
 class Endpoint:
     """A request that is repeated as it is. An endpoint more is a row more in ENDPOINTS.
 
-    `body` goes along as JSON, `lines` says how many a cart in it has; `by_token`: the caller holds a service token.
+    `body` goes along as JSON, `lines` says how many a cart in it has; `by_token`: the caller holds a service token;
+    `by_key`: it sends an idempotency key, another one each time.
     """
 
     case: str
@@ -49,6 +54,7 @@ class Endpoint:
     body: object = None
     lines: int = 0
     by_token: bool = False
+    by_key: bool = False
 
     def request(self, *, empty: bool) -> bytes:
         body = b"" if self.body is None else json.dumps(self.body).encode()
@@ -57,6 +63,8 @@ class Endpoint:
             head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         if self.by_token:
             head.append(f"Authorization: Bearer {TOKEN}")
+        if self.by_key:
+            head.append(f"Idempotency-Key: {ANOTHER.decode()}")
         if empty:
             head.append(f"X-Bench: {EMPTY}")
         return "\r\n".join([*head, "", ""]).encode() + body
@@ -72,6 +80,8 @@ ENDPOINTS: Final = (
     Endpoint("validate", "POST", "/api/inventory/validate", _items(3), lines=3, by_token=True),
     Endpoint("availability", "GET", "/api/inventory/availability?sku=bench-1&sku=bench-2&sku=bench-3"),
     Endpoint("cart", "GET", "/api/cart"),
+    Endpoint("checkout", "POST", "/api/checkout-session", _items(1), lines=1, by_key=True),
+    Endpoint("checkout", "POST", "/api/checkout-session", _items(3), lines=3, by_key=True),
 )
 
 
@@ -89,9 +99,11 @@ def run(size: Size | None = None) -> list[Row]:
     size = size or Size()
     with (
         stage(skus=size.skus),
+        catalog(skus=3),
         _door(),
-        serving("config.bench.http_server:application") as product,
-        serving("config.bench.http_server:application", **{AS_OWNER: "1"}) as as_owner,
+        serving("config.bench.instant_stripe:application") as stripe,
+        serving("config.bench.http_server:application", **_measured(stripe)) as product,
+        serving("config.bench.http_server:application", **_measured(stripe), **{AS_OWNER: "1"}) as as_owner,
     ):
         return [
             row
@@ -99,6 +111,11 @@ def run(size: Size | None = None) -> list[Row]:
             for endpoint in ENDPOINTS
             for row in _case(endpoint, callers, product=product, as_owner=as_owner, size=size)
         ]
+
+
+def _measured(stripe: int) -> dict[str, str]:
+    """Never refused for asking too often, and its sessions are made on this machine."""
+    return {"STRIPE_API_BASE": f"http://127.0.0.1:{stripe}", "CHECKOUT_RATE_LIMIT_ENABLED": "false"}
 
 
 def _case(endpoint: Endpoint, callers: int, *, product: int, as_owner: int, size: Size) -> list[Row]:
@@ -143,7 +160,7 @@ def _turn(port: int, request: bytes, callers: int, seconds: float) -> Took:
             with connected(port) as connection:
                 over = time.perf_counter() + seconds
                 while (asked := time.perf_counter()) < over:
-                    _answer(connection, request)
+                    _answer(connection, request.replace(ANOTHER, uuid.uuid4().hex.encode()))
                     times.append(time.perf_counter() - asked)
         except BaseException as error:
             failures.append(error)

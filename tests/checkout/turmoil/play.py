@@ -34,7 +34,8 @@ FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "rate_limit"}, {"kind": "rate_limit", "code": "lock_timeout"}, {"kind": "reset", "when": "after"},
     {"kind": "latency", "seconds": 0.01, "when": "after"},
 )  # fmt: skip
-CALLS: Final = (("POST", SESSIONS, True), ("POST", f"{SESSIONS}/*/expire", False), ("GET", f"{SESSIONS}/", False))
+CREATE: Final = ("POST", SESSIONS, True)
+CALLS: Final = (CREATE, CREATE, CREATE, ("POST", f"{SESSIONS}/*/expire", False), ("GET", f"{SESSIONS}/", False))
 # Seconds: a moment, a lease, most of a hold, a hold, a session.
 JUMPS: Final = (1, 1, 5, 5, 35, 35, 35, 600, 1260, 3600)
 
@@ -69,7 +70,7 @@ class World:
             for _ in range(self.draw.choice((1, 1, 1, 2, 4, 8))):
                 if not player.over:
                     self._player_goes_on(player)
-        elif len(players) < AT_ONCE and chance < 0.87:
+        elif len(players) < AT_ONCE and chance < 0.85:
             self._enter()
         else:
             self._something_happens()
@@ -92,7 +93,7 @@ class World:
         """While a sender's lease is alive, nobody else sends its attempt's request. Expiries have other keys."""
         for other in self.stage.players:
             same = other is not player and player.key.startswith("checkout:") and other.key == player.key
-            if same and abs(other.since - player.since) < LEASE.total_seconds():
+            if same and abs(other.leased - player.leased) < LEASE.total_seconds():
                 raise AssertionError(f"{player.name} and {other.name} both send {player.key}")
 
     def _over(self, player: Player) -> None:
@@ -111,7 +112,7 @@ class World:
 
     def _something_happens(self) -> None:
         happenings = (
-            *[self._trouble] * 3, *[self._pays] * 6, *[self._time_passes] * 2, self._cart_changes, self._cart_changes,
+            *[self._trouble] * 6, *[self._pays] * 6, *[self._time_passes] * 2, self._cart_changes, self._cart_changes,
             self._arrives, self._arrives, self._debit_settles, self._late_payment, self._price_changes,
             self.company.overdue,
         )  # fmt: skip
@@ -125,7 +126,8 @@ class World:
     def _trouble(self) -> str:
         method, path, exact = self.draw.choice(CALLS)
         fault = self.draw.choice(FAULTS)
-        self.standin.call("faults", {"match": {"method": method, "path": path, "exact": exact}, "times": 1, **fault})
+        wanted = {"match": {"method": method, "path": path, "exact": exact}, **fault}
+        self.standin.call("faults", wanted | {"times": self.draw.choice((1, 1, 2))})
         return f"trouble ahead: {method} {path} {fault}"
 
     def _pays(self) -> str | None:

@@ -25,7 +25,11 @@ from requests.adapters import HTTPAdapter
 
 # Seconds that a step may take; beyond that two threads wait for each other.
 STUCK_AFTER = 60
-STOPS_AT = re.compile(r"checkout_checkoutattempt|commerce_(?:cart|order|journal)|inventory_|webhooks_|lock_timeout")
+# Not every look at stock and catalog: only what attempts, orders, holds and events are decided by.
+STOPS_AT = re.compile(
+    r"checkout_checkoutattempt|commerce_cart|commerce_order|webhooks_stripeevent|lock_timeout|SKIP LOCKED"
+    r"|inventory_hold(?:_place|s_finish)"
+)
 
 
 class Died(BaseException):
@@ -35,7 +39,8 @@ class Died(BaseException):
 @dataclass(eq=False)
 class Player:
     """A thread with something to do. `at` is where it stands; `loses` is set to have its next request go astray; `key`
-    is the idempotency key of the request that it is about to send, `since` when it came to that.
+    is the idempotency key of the request that it is about to send, `leased` when its lease for that began: at the stop
+    before, and clocks may have jumped while it stood there.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Player:
     loses: bool = False
     key: str = ""
     since: float = 0.0
+    leased: float = 0.0
     answer: object = None
     error: BaseException | None = None
 
@@ -109,7 +115,7 @@ class Stage:
 
     def _stop(self, where: str) -> None:
         player: Player = self._mine.player
-        player.at = where
+        player.at, player.since = where, time.time()
         self._back.release()
         player.turn.acquire()
         if player.dying:
@@ -136,7 +142,7 @@ class Stage:
             if player is None:
                 return send(adapter, request, **more)
             sent = request.headers.get("Idempotency-Key", "") if request.method == "POST" else ""
-            player.key, player.since = str(sent), time.time()
+            player.key, player.leased = str(sent), player.since
             self._stop(f"sends {request.method} {str(request.url).partition('/v1/')[2]}")
             player.key = ""
             if player.loses:
