@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 # For the customers: after a batch the reaper rests for so many times as long as the batch took, so that it has a
 # quarter of one core at most, on a machine of any speed, and leaves the more the busier the database is.
 RESTS: Final = 3.0
+# For a backlog while nobody buys, without rests: a batch of a thousand locks its rows for ten times as long.
+BACKLOG_LIMIT: Final = 1_000
 # Endings at Stripe are slow and rationed: a run is over before beat starts the next one.
 CHECKOUTS_SECONDS: Final = 40.0
 # Batches of a shop in a row that failed and left nothing to do: others are at it, and the next run comes in a minute.

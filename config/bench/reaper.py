@@ -21,11 +21,11 @@ from config.bench.hold_callers import Callers, Took, Turn, started
 from config.bench.hold_stage import SHOP_ID, SKUS, counted, prove, stage
 from config.bench.report import Row, percentile
 from inventory.models import Hold, HoldItem, InventoryRun, StockRow
-from inventory.reaper import run_once
+from inventory.reaper import BACKLOG_LIMIT, run_once
 from tenants.database import as_system
 
 LINES: Final = 2
-AT_FULL_SPEED: Final[dict[str, Any]] = {"limit": 1_000, "pause_seconds": 0.0}
+AT_FULL_SPEED: Final[dict[str, Any]] = {"limit": BACKLOG_LIMIT, "pause_seconds": 0.0}
 """For a shop that nobody buys from just now; as it runs by itself, the reaper leaves most of the time to customers."""
 _BACKLOG: Final = """
     WITH stock AS (

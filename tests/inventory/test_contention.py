@@ -61,6 +61,22 @@ def elsewhere(work):
             future.result(10)
 
 
+def waiting_for_locks():
+    """How many sessions of this database wait for somebody's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid() AND locktype = 'transactionid'"
+        )
+        return cursor.fetchone()[0]
+
+
+def until(true, seconds=5.0):
+    over = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < over, "it never came to that"
+        time.sleep(0.005)
+
+
 def together(*works):
     """All at once, each on a connection of its own; results or exceptions in order."""
     barrier = threading.Barrier(len(works))
@@ -90,6 +106,21 @@ def test_a_long_wait_for_stock_is_busy(settings):
     assert counters(row) == [(10, 1, 9)], "the first one's"
     assert Hold.objects.count() == 1
     assert not place(row, key="second").idempotent_hit
+
+
+def test_a_writer_who_queues_for_nothing_makes_placing_busy_and_nothing_half(settings):
+    """Nobody of ours writes stock rows past their queue; who does all the same is noticed where it matters."""
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    rows = [StockRowFactory(on_hand=5)]
+    rows.append(StockRowFactory(owner=rows[0].owner, on_hand=5))
+    with ThreadPoolExecutor(1) as pool:
+        with elsewhere(lambda: StockRow.objects.filter(pk=rows[1].pk).update(on_hand=0)):
+            placing = pool.submit(in_thread(lambda: place(rows[0], key="k", lines=[line(row, 2) for row in rows])))
+            until(lambda: waiting_for_locks() == 1)
+        with pytest.raises(InventoryBusy):
+            placing.result(10)
+    assert counters(*rows) == [(5, 0, 5), (0, 0, 0)]
+    assert (Hold.objects.count(), HoldItem.objects.count()) == (0, 0)
 
 
 def test_a_twin_with_the_same_key_waits_and_finds_the_hold():

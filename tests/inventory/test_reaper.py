@@ -231,6 +231,9 @@ def test_the_command_reaps_and_reports(capsys):
     assert json.loads(capsys.readouterr().out)["perShop"] == {row.owner_id: 1}
     call_command("reap_holds")
     assert "0 of 0 overdue holds given back" in capsys.readouterr().out
+    place(row, key="late", ttl_seconds=60)
+    call_command("reap_holds", "--full-speed")
+    assert "1 of 1 overdue holds given back" in capsys.readouterr().out
     with pytest.raises(CommandError, match="1 to 10000"):
         call_command("reap_holds", "--limit", "0")
 

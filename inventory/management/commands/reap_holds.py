@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from inventory.reaper import run_once
+from inventory.reaper import BACKLOG_LIMIT, run_once
 from tenants.database import as_system
 
 
@@ -18,13 +18,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--limit", type=int, default=100, help="Holds per batch, 1 to 10000 (default 100).")
+        parser.add_argument(
+            "--full-speed",
+            action="store_true",
+            help=f"For a backlog while nobody buys: batches of {BACKLOG_LIMIT} without a rest, whatever --limit says.",
+        )
         parser.add_argument("--json", action="store_true", help="Write the report as JSON.")
 
     @as_system()
-    def handle(self, *args: Any, limit: int, **options: Any) -> None:
+    def handle(self, *args: Any, limit: int, full_speed: bool, **options: Any) -> None:
         if not 1 <= limit <= 10_000:
             raise CommandError("--limit is 1 to 10000.")
-        report = run_once(now=timezone.now(), limit=limit)
+        limit, pause = (BACKLOG_LIMIT, 0.0) if full_speed else (limit, None)
+        report = run_once(now=timezone.now(), limit=limit, pause_seconds=pause)
         if options["json"]:
             self.stdout.write(json.dumps(report.as_json()))
         else:
