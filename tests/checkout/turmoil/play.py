@@ -43,7 +43,7 @@ JUMPS: Final = (1, 1, 5, 5, 35, 35, 35, 600, 1260, 3600)
 class World:
     """Drawn from one seed. `seen` counts what happened, for those who want to know what was tried."""
 
-    def __init__(self, seed: int, standin: StandIn, stage: Stage, clock: time_machine.Coordinates | Any) -> None:
+    def __init__(self, seed: int, standin: StandIn, stage: Stage, clock: Any) -> None:
         self.draw, self.standin, self.stage, self.clock = random.Random(seed), standin, stage, clock
         self.seen: Counter[str] = Counter()
         self.story: list[str] = []
@@ -110,11 +110,21 @@ class World:
             self.stage.enter(*role)
             self.seen[role[0].partition(" ")[0]] += 1
 
+    def _rush(self) -> str:
+        """A few of them at the same moment; those who stand still meanwhile hold no lock."""
+        makers = [self.company.tab, self.company.tab, self.company.delivery, self.company.resolver, self.company.reaper]
+        wanted = [self.draw.choice(makers)() for _ in range(4)]
+        roles = [role for role in wanted if role is not None]
+        for player in self.stage.rush(roles):
+            self._over(player)
+        self.watch.rushed = True
+        return f"at once: {', '.join(name for name, _ in roles)}"
+
     def _something_happens(self) -> None:
         happenings = (
             *[self._trouble] * 6, *[self._pays] * 6, *[self._time_passes] * 2, self._cart_changes, self._cart_changes,
-            self._arrives, self._arrives, self._debit_settles, self._late_payment, self._price_changes,
-            self.company.overdue,
+            self._rush, self._rush, self._arrives, self._arrives, self._debit_settles, self._late_payment,
+            self._price_changes, self.company.overdue,
         )  # fmt: skip
         what = self.draw.choice(happenings)
         if (told := what()) is not None or what == self.company.overdue:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +96,29 @@ class Stage:
             session.max_redirects = 0
             session.send(request, timeout=30)
 
+    def rush(self, roles: Sequence[tuple[str, Callable[[], object]]]) -> list[Player]:
+        """Everybody at once and without stops, so that they meet inside their transactions too. Answers when all are
+        done; raises RuntimeError when that takes too long.
+        """
+        players = [Player(name, act) for name, act in roles]
+        threads = [threading.Thread(target=self._run_on, args=(player,), daemon=True) for player in players]
+        for thread in threads:
+            thread.start()
+        for thread, player in zip(threads, players, strict=True):
+            thread.join(STUCK_AFTER)
+            if thread.is_alive():
+                raise RuntimeError(f"{player.name} is stuck in a rush.")
+        return players
+
     # ------------------------------------------------------------ inside a player's thread
+    def _run_on(self, player: Player) -> None:
+        try:
+            player.answer = player.act()
+        except Exception as error:
+            player.error = error
+        finally:
+            connections.close_all()
+
     def _run(self, player: Player) -> None:
         player.turn.acquire()
         try:
