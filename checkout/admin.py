@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from checkout import cart_admin as cart_admin  # registers the cart's page
+from checkout import shortage_admin as shortage_admin  # registers the desk for orders without stock
 from checkout.closing import close_checkout
 from checkout.errors import SessionUnknown, WrongState
 from checkout.models import CheckoutAttempt
@@ -331,7 +332,10 @@ class CheckoutOrderAdmin(OrderAdmin):
     )
 
     def behind(self, order: Order, reader: User) -> list[tuple[str, object]]:
-        return [("Checkout attempt", reader_link(reader, attempt_of(order))), *super().behind(order, reader)]
+        case = getattr(order, "shortage", None)
+        short: list[tuple[str, object]] = [("Paid without stock", reader_link(reader, case))] if case else []
+        attempt = ("Checkout attempt", reader_link(reader, attempt_of(order)))
+        return [*short, attempt, *super().behind(order, reader)]
 
     def audited_ids(self, order: Order) -> list[str]:
         attempt = attempt_of(order)

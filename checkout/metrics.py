@@ -13,3 +13,4 @@ CONFIRMED_SECONDS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
 )
 UNCHECKED = Counter("inventory_validation_skipped", "Checkouts under the emergency bypass.", ["shop_id"])
+PAID_WITHOUT_STOCK = Counter("checkout_paid_without_stock_total", "Payments whose stock was gone.", ["shop_id"])

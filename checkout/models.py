@@ -120,3 +120,65 @@ class CheckoutAttempt(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Shortage(models.Model):
+    """An order whose money came when its stock was gone, and what became of it (W6). One per order."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        RETAKEN = "retaken", "Stock taken after all"
+        SUBSTITUTED = "substituted", "Something else is sent"
+        REFUNDED = "refunded", "Refunded"
+
+    class Note(models.TextChoices):
+        """What the customer is still to be told."""
+
+        NONE = "", "Nothing"
+        DELAYED = "delayed", "That it takes longer"
+        CONFIRMED = "confirmed", "That it is on its way"
+        SUBSTITUTED = "substituted", "What is sent instead"
+        REFUNDED = "refunded", "That the money comes back"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="shortage", db_constraint=False)
+    state = models.CharField(max_length=12, choices=State, default=State.OPEN)
+    reason = models.CharField(max_length=200)
+    policy = models.CharField(max_length=8, help_text="The shop's, when it happened: review or refund.")
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.CharField(max_length=150, blank=True, default="")
+    refund_tried_at = models.DateTimeField(null=True, blank=True)
+    staff_told_at = models.DateTimeField(null=True, blank=True)
+    # One at a time: a newer one replaces what wasn't sent yet.
+    note = models.CharField(max_length=12, choices=Note, blank=True, default=Note.NONE)
+    note_due_at = models.DateTimeField()
+    note_attempts = models.PositiveIntegerField(default=0)
+    note_sent_at = models.DateTimeField(null=True, blank=True)
+    note_error = models.CharField(max_length=200, blank=True, default="")
+
+    objects = ShopQuerySet["Shortage"].as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "paid without stock"
+        verbose_name_plural = "paid without stock"
+        constraints = (
+            models.CheckConstraint(
+                name="shortage_state_known", condition=Q(state__in=["open", "retaken", "substituted", "refunded"])
+            ),
+            models.CheckConstraint(
+                name="shortage_closed_has_time",
+                condition=Q(state="open", closed_at__isnull=True) | ~Q(state="open") & Q(closed_at__isnull=False),
+            ),
+        )
+        indexes = (
+            models.Index(name="shortage_by_shop", fields=["shop", "-opened_at"]),  # reader: the desk of one shop
+            # readers: the desk, the sweep
+            models.Index(name="shortage_open", fields=["opened_at"], condition=Q(state="open")),
+            models.Index(name="shortage_note_due", fields=["note_due_at"], condition=~Q(note="")),  # reader: the sweep
+        )
+
+    def __str__(self) -> str:
+        return f"Order {self.order.number}"

@@ -20,7 +20,9 @@ from checkout.attempts import close_door_within, close_within, give_back_within
 from checkout.claims import rivals_within
 from checkout.errors import SessionUnknown
 from checkout.locks import attempt_for_update, checkout_tx
+from checkout.metrics import PAID_WITHOUT_STOCK
 from checkout.models import CheckoutAttempt
+from checkout.shortages import open_shortage_within
 from commerce.cart.carts import empty_bought_within, restore_lines_within
 from commerce.cart.lines import BoughtLine
 from commerce.coupons.redemptions import redeem_within
@@ -176,6 +178,8 @@ def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: da
     else:
         reason = NO_STOCK_LEFT if attempt.hold_id is None else STOCK_GIVEN_BACK
         advance_order_within(order=order, to=Order.Status.REVIEW, now=now, review_reason=reason, **fields)
+        open_shortage_within(order=order, reason=reason, now=now)
+        PAID_WITHOUT_STOCK.labels(shop_id=order.shop_id).inc()
         log.error("paid_without_stock", order_id=str(order.pk), session_id=session.id)
     if not was_processing:
         _empty_cart(attempt, order)

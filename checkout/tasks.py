@@ -6,7 +6,7 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from checkout import abandoned_carts, resolver
+from checkout import abandoned_carts, resolver, shortage_notes
 from tenants.task_roles import SystemTask
 
 log = structlog.get_logger(__name__)
@@ -25,3 +25,11 @@ def remove_abandoned_carts() -> None:
     """Every night."""
     report = abandoned_carts.run_once(now=timezone.now())
     log.info("abandoned_carts_removed", **report.as_json())
+
+
+@shared_task(base=SystemTask, name="checkout.work_on_shortages", ignore_result=True)
+def work_on_shortages() -> None:
+    """Every minute: orders that were paid without stock, refunded where the shop says so; their people told."""
+    report = shortage_notes.run_once(now=timezone.now())
+    if report.refunded or report.told or report.failed:
+        log.info("shortages_worked_on", refunded=report.refunded, told=report.told, failed=report.failed)

@@ -17,6 +17,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Sales",
         (
             ("commerce.order", "receipt_long"),
+            ("checkout.shortage", "production_quantity_limits"),
             ("checkout.checkoutattempt", "shopping_cart_checkout"),
             ("commerce.cart", "shopping_cart"),
             ("commerce.product", "sell"),
@@ -42,6 +43,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Payments",
         (
             ("webhooks.stripeevent", "bolt"),
+            ("webhooks.eventcursor", "playlist_add_check"),
             ("commerce.dispute", "gavel"),
             ("commerce.journalentry", "account_balance"),
             ("commerce.subscription", "autorenew"),

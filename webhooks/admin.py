@@ -42,6 +42,7 @@ from tenants.display import EMPTY, Tone
 from tenants.errors import HoldfastError
 from tenants.models import Shop, ShopCredential
 from tenants.staff import StaffScope, staff_scope
+from webhooks import cursor_admin as cursor_admin  # registers its page
 from webhooks.dead_letters import REPLAYABLE, Replay, associate_event, replay_event
 from webhooks.dispatch import HANDLERS
 from webhooks.masking import masked, masked_text

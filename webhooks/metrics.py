@@ -16,6 +16,7 @@ MALFORMED = Counter("webhook_malformed_total", "Signed bodies that are no event.
 OTHER_VERSION = Counter(
     "webhook_api_version_mismatch_total", "Deliveries in another API version than is read here.", ["shop_id"]
 )
+CAUGHT_UP = Counter("webhook_caught_up_total", "Events that had never arrived and were found in Stripe's list.")
 TENANT_MISMATCH = Counter("webhook_tenant_mismatch_total", "Events of another shop, or of two.", ["shop_id"])
 TENANT_UNRESOLVABLE = Counter("webhook_tenant_unresolvable_total", "Events of no known shop.", ["shop_id"])
 PROCESS_SECONDS = Histogram("webhook_process_seconds", "Handling of one event.", ["shop_id", "type"], buckets=BUCKETS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 
@@ -86,3 +88,28 @@ class EventDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_id} at {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+
+class EventCursor(models.Model):
+    """How far an account's events have been listed. The platform's, as the inbox is."""
+
+    of_the_platform: ClassVar[bool] = True
+
+    livemode = models.BooleanField()
+    account = models.CharField(max_length=64, db_collation="C")
+    read_until = models.DateTimeField(help_text="What Stripe made before this has been seen.")
+    # Set while a window is read over several pages, so that a run that is cut short is gone on with.
+    reading_until = models.DateTimeField(null=True, blank=True)
+    page_after = models.CharField(max_length=255, blank=True, default="", db_collation="C")
+    missed = models.PositiveBigIntegerField(default=0, help_text="Events that were listed and had never arrived.")
+    checked_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True, default="", help_text="Why the last look failed.")
+
+    class Meta:
+        ordering = ("account",)
+        verbose_name = "event catch-up"
+        verbose_name_plural = "event catch-up"
+        constraints = (models.UniqueConstraint(name="cursor_once", fields=["livemode", "account"]),)
+
+    def __str__(self) -> str:
+        return self.account

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from tenants.task_roles import SystemTask
-from webhooks import inbox
+from webhooks import catch_up, inbox
 
 log = structlog.get_logger(__name__)
 
@@ -18,3 +18,9 @@ def sweep_events() -> None:
     report = inbox.sweep_once(now=timezone.now())
     if report.found:
         log.info("events_swept", found=report.found, processed=report.processed, failed=report.failed)
+
+
+@shared_task(base=SystemTask, name="webhooks.catch_up", ignore_result=True)
+def catch_up_events() -> None:
+    """Every five minutes: what Stripe says it sent and nobody received."""
+    catch_up.run_once(now=timezone.now())

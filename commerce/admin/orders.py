@@ -290,6 +290,8 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
 
 def _variant(line: OrderLine) -> str:
     parts = [line.variant_key, *(f"{name}: {value}" for name, value in line.options.items())]
+    if line.substituted_for:
+        parts.append(f"instead of {line.substituted_for}")
     if line.rental_start and line.rental_end:
         days = "1 day" if line.rental_days == 1 else f"{line.rental_days} days"
         rates = " + ".join(f"{rate['times']} × {rate['rate']}" for rate in line.rental_rates)

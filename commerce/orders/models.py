@@ -109,7 +109,8 @@ class Order(models.Model):
             models.CheckConstraint(name="order_currency_upper", condition=Q(currency__regex=r"^[A-Z]{3}$")),
             models.CheckConstraint(
                 name="order_confirmed_has_time",
-                condition=~Q(status__in=["confirmed", "refunded"]) | Q(confirmed_at__isnull=False),
+                # Refunded without it: paid without stock, and the money given back.
+                condition=~Q(status="confirmed") | Q(confirmed_at__isnull=False),
             ),
         )
         indexes = (
@@ -152,6 +153,10 @@ class OrderLine(models.Model):
     sku = models.CharField(max_length=64, db_collation="C")
     variant_key = models.CharField(max_length=255, db_collation="C")
     title = models.CharField(max_length=300)
+    substituted_for = models.CharField(
+        max_length=255, blank=True, default="", db_default="", db_collation="C",
+        help_text="The variant that was bought, where another is sent.",
+    )  # fmt: skip
     quantity = models.PositiveIntegerField()
     unit_amount = models.PositiveBigIntegerField()
     deposit_amount = models.PositiveBigIntegerField(default=0, help_text="Per unit.")

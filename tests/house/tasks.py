@@ -20,6 +20,8 @@ PLATFORM_TASKS = {
     "commerce.post_fees": "Paid orders of every shop whose fee isn't booked yet; each is read under its own shop.",
     "checkout.remove_abandoned_carts": "Carts of every shop, in turns; each batch is one shop's transaction.",
     "checkout.resolve_attempts": "Unfinished attempts of every shop; each is resolved under its own shop.",
+    "checkout.work_on_shortages": "Orders of every shop that were paid without stock; each is its own shop's work.",
+    "webhooks.catch_up": "Lists the events of every Stripe account; whose each is, is asked when it is handled.",
     "webhooks.sweep_events": "Events that are due, some of them before their shop is known.",
 }
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
-    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Coupon", "CouponRedemption",
-    "Dispute", "EventDelivery", "Hold", "HoldItem", "Host", "Invoice", "JournalEntry", "JournalLine", "Membership",
-    "Order", "OrderLine", "PoolRoute", "Product", "ProductText", "Refund", "Return", "ReturnLine", "ServiceToken",
-    "ShippingOption", "ShopCredential", "ShopSettings", "StockAlert", "StockImport", "StockImportPart",
-    "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Subscription",
-    "Variant", "WebhookSecret",
+    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Coupon",
+    "CouponRedemption", "Dispute", "EventDelivery", "Hold", "HoldItem", "Host", "Invoice", "JournalEntry",
+    "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product", "ProductText", "Refund", "Return",
+    "ReturnLine", "ServiceToken", "ShippingOption", "ShopCredential", "ShopSettings", "Shortage", "StockAlert",
+    "StockImport", "StockImportPart", "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent",
+    "StripeObject", "Subscription", "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
@@ -48,8 +48,13 @@ ALLOWED = {
     "config/bench/front_door.py:_shop": "A measurement's own host, made and removed by its name.",
     "commerce/demo/seeding.py": "The demonstration, which names its shops.",
     "webhooks/admin.py:story": "Deliveries that the reader may see, of events that the reader may see.",
+    "webhooks/backfill.py:_record": "Which ids of an account the map has, whosever they are: it never overwrites.",
+    "webhooks/catch_up.py": "Events are stored before anybody knows whose they are; accounts of every shop are listed.",
     "webhooks/inbox.py": "Claims events by their key; the handler acts for the event's shop alone.",
     "webhooks/metrics.py": "Figures of the platform, labelled by shop.",
+    "checkout/shortage_notes.py:_open": "Finds the cases of every shop; each is worked on for its own.",
+    "checkout/shortage_notes.py:_due": "Finds whom to tell in every shop; each is told for its own.",
+    "checkout/shortage_admin.py:key": "A condition on a list that is narrowed already.",
     "checkout/abandoned_carts.py:_shops": "Finds whose carts are abandoned; each shop's are removed within its own.",
     "checkout/cart_admin.py:key": "A condition on a list that is narrowed already.",
     "checkout/resolver.py": "Finds unfinished attempts of every shop, and resolves each within its own.",

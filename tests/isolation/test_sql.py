@@ -35,6 +35,7 @@ TELLING = {
     "cart_line_one_per_variant_and_period": "The random id of a cart.",
     "checkout_checkoutattempt_hold_id_key": "The random id of a hold.",
     "checkout_checkoutattempt_order_id_key": "The random id of an order.",
+    "checkout_shortage_order_id_key": "The random id of an order.",
     "commerce_order_hold_id_key": "The random id of a hold.",
     "hold_item_one_per_row": "The random id of a hold.",
     "order_line_position": "The random id of an order.",

@@ -17,6 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from checkout.models import Shortage
 from commerce.cart.cookie import COOKIE_NAME
 from commerce.models import Dispute, Invoice, Order, ReturnLine, ShippingOption, Subscription
 from commerce.returns.claiming import ReturnCommand
@@ -38,7 +39,7 @@ from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, open_trade
 from tests.fixtures.workers import issue
 from tests.webhooks.deliver import deliver, event
-from webhooks.models import StripeEvent
+from webhooks.models import EventCursor, StripeEvent
 
 OURS = ("tenants", "inventory", "commerce", "checkout", "webhooks")
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
@@ -154,6 +155,7 @@ def build(standin: StandIn) -> World:
         kind="reap", started_at=timezone.now(), finished_at=timezone.now(), healthy=True,
         report={"expired": 0, "found": 0, "failed": [], "shops": [there.shop_id]},
     )  # fmt: skip
+    EventCursor.objects.create(livemode=False, account="acct_listed_by_the_platform", read_until=timezone.now())
     Group.objects.create(name="a role of the platform")
     AccessAttempt.objects.create(username="somebody-locked-out", failures_since_start=1)
     issue_front_door_token(label="edge-of-the-platform", reason="A test", acting=Actor("staff", "nobody-of-theirs"))
@@ -262,6 +264,10 @@ def finish(side: Side, standin: StandIn) -> None:
     Invoice.objects.create(
         shop=side.trade.shop, invoice_id=f"in_of_{side.shop_id}", status="paid", currency="EUR", amount_due=1900,
         amount_paid=1900, amount_remaining=0, **read,
+    )  # fmt: skip
+    Shortage.objects.create(
+        shop=side.trade.shop, order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(),
+        reason=f"Sold out at {side.shop_id}", policy="review", opened_at=timezone.now(), note_due_at=timezone.now(),
     )  # fmt: skip
     give_back(side, paid)
     StripeObject.objects.create(

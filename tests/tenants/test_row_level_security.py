@@ -32,6 +32,7 @@ TESTER = Actor("system", "test")
 # Tables of the platform, which no shop's rows are in: name → why the web role has no right there, or what it may read.
 GLOBAL = {
     "tenants_frontdoortoken": "Which edges are trusted is asked before any shop is known.",
+    "webhooks_eventcursor": "How far a Stripe account's events were listed; the platform's account is all shops'.",
     "webhooks_eventdelivery": "Deliveries are recorded before their event has a shop.",
     "inventory_inventoryrun": "A run of the reaper or of the proof spans shops.",
 }
