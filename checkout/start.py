@@ -68,7 +68,7 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turn
     InventoryUnavailable, InventoryBusy, ClientKeyConflict, RateLimited, PaymentRejected, PaymentUnknown.
     """
     began = time.monotonic()
-    freed = False
+    freed = judged = False
     while time.monotonic() - began < PATIENCE:
         stripe = AccessOnce(shop)
         refuse_other_request_under_key(shop_id=shop.shop_id, command=command)
@@ -87,7 +87,8 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turn
         refuse_unrentable(quote=quote, command=command)
         turnstile.let_in()
         refuse_coupon(quote=quote)  # counted like a checkout: codes aren't guessed for nothing
-        changes = judged_changes(shop=shop, command=command, quote=quote)
+        changes = judged_changes(shop=shop, command=command, quote=quote, again=judged)
+        judged = True
         try:
             refuse_short(shop=shop, quote=quote)
             account = stripe.selling().scope.account
@@ -133,10 +134,14 @@ def read_wanted(*, shop: ShopContext, command: StartCheckout) -> Wanted:
     )
 
 
-def judged_changes(*, shop: ShopContext, command: StartCheckout, quote: Quote) -> list[dict[str, Any]]:
-    """What the answer tells of drift. Raises PriceChanged where the shop refuses it; counts it in every mode."""
+def judged_changes(
+    *, shop: ShopContext, command: StartCheckout, quote: Quote, again: bool = False
+) -> list[dict[str, Any]]:
+    """What the answer tells of drift. Raises PriceChanged where the shop refuses it; counts it in every mode, once per
+    request: `again` says that this one had to begin anew.
+    """
     verdict = judge_drift(quote, command.seen, shop.policy)
-    if verdict.changes:
+    if verdict.changes and not again:
         REPRICE_DRIFT.labels(shop_id=shop.shop_id, mode=shop.policy.reprice_policy).inc()
     if verdict.refuses:
         raise PriceChanged(verdict.changes, quote.currency)

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout import resolver
+from checkout.metrics import REPRICE_DRIFT
 from checkout.models import CheckoutAttempt
 from commerce.gateway.onboarding import use_own_keys
 from commerce.models import OrderLine, ProductText, Variant
@@ -343,3 +344,17 @@ def test_a_retry_that_succeeds_after_busy_is_counted(trade: Trade, standin: Stan
     assert buyer.checkout(X_Busy_Retry=sent).status_code == 201
     assert buyer.checkout(X_Busy_Retry=sent).status_code == 200  # a repeat places nothing
     assert BUSY_RETRIED.labels("band")._value.get() - before == counted
+
+
+@pytest.mark.parametrize("mode", ["enforce_and_proceed", "log_only", "enforce_and_reject"])
+def test_drift_is_counted_once_per_request(trade: Trade, standin: StandIn, mode: str) -> None:
+    """However often the checkout has to begin: here room is made first, and then it begins anew."""
+    trade.shop.settings.reprice_policy = mode
+    trade.shop.settings.save()
+    trade.buyer_with_cart(10).checkout()
+    Hold.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    counter = REPRICE_DRIFT.labels(shop_id="band", mode=mode)._value
+    before = counter.get()
+    answer = trade.buyer_with_cart().checkout({"expectedAmount": 1000})
+    assert answer.status_code == (409 if mode == "enforce_and_reject" else 201)
+    assert counter.get() - before == 1
