@@ -23,6 +23,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.product", "sell"),
             ("commerce.variant", "style"),
             ("commerce.shippingoption", "local_shipping"),
+            ("commerce.coupon", "confirmation_number"),
+            ("commerce.couponredemption", "redeem"),
         ),
     ),
     (

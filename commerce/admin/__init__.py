@@ -6,6 +6,7 @@ is registered in checkout/cart_admin.py.
 from commerce.admin import (
     carts,
     catalog,
+    coupons,
     disputes,
     journal,
     shipping,
@@ -17,6 +18,7 @@ from commerce.admin import (
 __all__ = [
     "carts",
     "catalog",
+    "coupons",
     "disputes",
     "journal",
     "shipping",

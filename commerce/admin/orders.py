@@ -221,7 +221,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         method = f"Shipping: {order.shipping_name}"
         rows.append(("Subtotal", "", "", "", amount(order.subtotal_amount)))
         for name, part in (
-            ("Discount", -order.discount_amount),
+            (f"Discount: {order.coupon_code}" if order.coupon_code else "Discount", -order.discount_amount),
             (method if order.shipping_name else "Shipping", order.shipping_amount),
             ("Tax", order.tax_amount),
             ("Deposit", order.deposit_amount),

@@ -71,6 +71,9 @@ class Coupon(models.Model):
                 & (Q(limit_per_email__isnull=True) | Q(limit_per_email__gt=0)),
             ),
         )
+        indexes = (
+            models.Index(name="coupon_by_code", fields=["code"]),  # reader: the admin's search, over all shops
+        )
 
     def __str__(self) -> str:
         return self.code
@@ -121,6 +124,8 @@ class CouponRedemption(models.Model):
         )
         indexes = (
             models.Index(name="coupon_redemption_by_coupon", fields=["shop", "coupon", "-id"]),  # reader: its page
+            models.Index(name="coupon_redemption_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
+            models.Index(name="coupon_redemption_by_customer", fields=["email", "-id"]),  # reader: the admin's search
             # reader: the limit per customer
             models.Index(
                 name="coupon_redemption_by_email",
@@ -130,4 +135,4 @@ class CouponRedemption(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.coupon_id} for {self.order_id}"
+        return str(self.id)

@@ -54,8 +54,21 @@ class DemoShipping:
 
 
 @dataclass(frozen=True, slots=True)
+class DemoCoupon:
+    """One coupon: a share in basis points, or an amount off."""
+
+    code: str
+    note: str
+    basis_points: int | None = None
+    amount: int | None = None
+    minimum: int | None = None
+    limit_total: int | None = None
+    limit_per_email: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DemoShop:
-    """One shop with its settings, its products and its ways to ship."""
+    """One shop with its settings, its products, its ways to ship and its coupons."""
 
     id: str
     name: str
@@ -65,6 +78,7 @@ class DemoShop:
     checkout_ui: str
     products: tuple[DemoProduct, ...]
     shipping: tuple[DemoShipping, ...] = ()
+    coupons: tuple[DemoCoupon, ...] = ()
 
 
 COCHLEARFIT: Final = DemoShop(
@@ -168,6 +182,11 @@ COCHLEARFIT: Final = DemoShop(
             names={"en": "Express", "de": "Express"}, amount=990, countries=("DE", "AT"), days=(1, 1), free_from=15000
         ),
     ),
+    coupons=(
+        DemoCoupon(code="WELCOME10", note="Ten per cent for whoever has found the shop", basis_points=1000),
+        DemoCoupon(code="FIVE-OFF", note="Flyer, from 40 euros", amount=500, minimum=4000, limit_total=100),
+        DemoCoupon(code="ONCE", note="Once per customer", basis_points=2500, limit_per_email=1),
+    ),
 )
 
 COVER_ME_PRETTY: Final = DemoShop(
@@ -229,6 +248,7 @@ COVER_ME_PRETTY: Final = DemoShop(
             stock=(5,),
         ),
     ),
+    coupons=(DemoCoupon(code="WELCOME10", note="Ten per cent of the rent; the deposit stays", basis_points=1000),),
 )
 
 DEMO_SHOPS: Final = (COCHLEARFIT, COVER_ME_PRETTY)

@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
 
 from commerce.demo.assortment import DEMO_SHOPS, DemoProduct, DemoShop
-from commerce.models import Product, ProductText, ShippingOption, Variant
+from commerce.models import Coupon, Product, ProductText, ShippingOption, Variant
 from inventory.models import StockRow
 from inventory.stock import create_stock_row
 from inventory.variants import variant_key
@@ -29,7 +29,8 @@ LOCALES: Final = ("en", "de")
 CLERKS: Final = "clerk"
 CLERK_CHANGES: Final = ("stockrow", "stockimport", "hold", "order", "checkoutattempt")
 OWNER_CHANGES: Final = (
-    "product", "producttext", "variant", "shippingoption", "shop", "shopsettings", "stripeevent", "servicetoken",
+    "product", "producttext", "variant", "shippingoption", "coupon", "shop", "shopsettings", "stripeevent",
+    "servicetoken",
 )  # fmt: skip
 # Roles within a shop, and what they may change besides seeing it.
 GROUPS: Final = {
@@ -147,7 +148,27 @@ def _seed_shop(demo: DemoShop) -> int:
     created = int(made_shop) + int(made_settings) + _seed_host(f"{demo.id}.localhost", Host.Role.CANONICAL, shop)
     for position, product in enumerate(demo.products):
         created += _seed_product(demo, product, position)
-    return created + _seed_shipping(demo)
+    return created + _seed_shipping(demo) + _seed_coupons(demo)
+
+
+def _seed_coupons(demo: DemoShop) -> int:
+    created = 0
+    for wanted in demo.coupons:
+        _, made = Coupon.objects.get_or_create(
+            shop_id=demo.id,
+            code=wanted.code,
+            defaults={
+                "kind": Coupon.Kind.AMOUNT if wanted.amount else Coupon.Kind.PERCENT,
+                "basis_points": wanted.basis_points,
+                "amounts": {demo.currency: wanted.amount} if wanted.amount else {},
+                "minimums": {demo.currency: wanted.minimum} if wanted.minimum else {},
+                "limit_total": wanted.limit_total,
+                "limit_per_email": wanted.limit_per_email,
+                "note": wanted.note,
+            },
+        )
+        created += int(made)
+    return created
 
 
 def _seed_shipping(demo: DemoShop) -> int:

@@ -5,7 +5,7 @@ import { Problem, call } from "./api.js";
 import { RETRY_HEADER, delayBefore, sleep } from "./backoff.js";
 import { leavePayment, takePayment } from "./payment.js";
 import {
-  cartPath, find, fromTemplate, lineTitle, locale, money, rentalText, root, say, show, showSums, showUnits, text,
+  cartPath, find, fromTemplate, lineTitle, locale, money, rentalText, root, say, show, showDiscount, showSums, showUnits, text,
 } from "./page.js";
 
 // Failures that pass by themselves: how often to come back, and what to say meanwhile.
@@ -15,6 +15,7 @@ const PASSING = {
 };
 
 const form = find("[data-form]");
+const coupon = form.elements.coupon;
 const pay = find("[data-pay]");
 const progress = find("[data-progress]");
 const problem = find("[data-problem]");
@@ -99,6 +100,8 @@ async function start() {
   const body = { email: form.elements.email.value.trim(), locale, expectedLines: expectedLines() };
   const way = chosenWay();
   if (way) body.shippingOptionId = way.id;
+  const code = coupon.value.trim();
+  if (code) body.couponCode = code;
   for (let attempt = 0, busy = 0; ; attempt += 1) {
     try {
       return await call("POST", "/api/checkout-session", body, busy ? { [RETRY_HEADER]: String(busy) } : {});
@@ -122,6 +125,7 @@ async function submit(event) {
     return;
   }
   form.elements.email.removeAttribute("aria-invalid");
+  refuseCoupon("");
   pay.disabled = true;
   say(progress, text("working"));
   try {
@@ -132,10 +136,12 @@ async function submit(event) {
 }
 
 async function follow(answer) {
+  showDiscount(answer.amounts);
   if (answer.priceChanged && answer.url) {
     announcePrice(answer, answer.url);
   } else if (answer.url) {
-    say(progress, text("redirecting"));
+    const { discount } = answer.amounts;
+    say(progress, [discount > 0 && text("discounted", { amount: money(discount) }), text("redirecting")].filter(Boolean).join(" "));
     location.assign(answer.url);
   } else if (answer.clientSecret) {
     await payHere(answer);
@@ -163,7 +169,8 @@ async function payHere(answer) {
   }
   if (answer.priceChanged) {
     announcePrice(answer, "");
-    load(); // the summary's prices are the older ones
+    await load(); // the summary's prices are the older ones
+    showDiscount(answer.amounts);
   }
 }
 
@@ -171,6 +178,7 @@ function reconsider() {
   leavePayment();
   show(problem, false);
   show(form);
+  showWay();
   release();
   form.elements.email.focus();
 }
@@ -207,6 +215,12 @@ const EXPLANATIONS = {
 function explain(failure) {
   if (failure.code === "rate_limited") {
     waitOut(failure.retryAfterMs ?? 60_000);
+    return;
+  }
+  if (failure.code === "coupon_rejected") {
+    release();
+    refuseCoupon(`coupon${(failure.body.reason ?? "unknown").replace(/^./, (first) => first.toUpperCase())}`);
+    coupon.focus();
     return;
   }
   if (failure.code === "invalid_request" && failure.body.fields?.email) {
@@ -254,6 +268,13 @@ function waitOut(milliseconds) {
   }, 1_000);
 }
 
+// What is wrong with the coupon, at its field; nothing takes it away.
+function refuseCoupon(words) {
+  say(find("[data-coupon-message]"), words && text(words));
+  if (words) coupon.setAttribute("aria-invalid", "true");
+  else coupon.removeAttribute("aria-invalid");
+}
+
 function release() {
   pay.disabled = false;
   show(pay);
@@ -261,6 +282,7 @@ function release() {
 }
 
 form.addEventListener("submit", submit);
+coupon.addEventListener("input", () => refuseCoupon(""));
 find("[data-ways]").addEventListener("change", showWay);
 again.addEventListener("click", () => submit());
 find("[data-change]")?.addEventListener("click", reconsider);

@@ -57,7 +57,15 @@ export function showSums(cart, way) {
   find("[data-total]").textContent = money(cart.subtotalAmount + cart.depositAmount + (way?.amount ?? 0));
   if (way) find("[data-shipping-amount]").textContent = money(way.amount);
   show(find("[data-shipping-row]"), Boolean(way));
+  show(find("[data-discount-row]"), false);
   show(find("[data-deposit-row]"), cart.depositAmount > 0);
+}
+
+// What a coupon takes off is the server's to say: with the total, from the amounts of its answer.
+export function showDiscount({ discount, total }) {
+  show(find("[data-discount-row]"), discount > 0);
+  find("[data-discount]").textContent = money(-discount);
+  find("[data-total]").textContent = money(total);
 }
 
 const days = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
