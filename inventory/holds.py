@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -114,7 +114,7 @@ def place_hold_within(
         hold_id=hold_id,
         key=storable(key, "idempotencyKey"),
         wanted=combined(lines),
-        ttl_seconds=_ttl(ttl_seconds),
+        ttl_seconds=usable_ttl(ttl_seconds),
         held_for=held_for,
         now=now,
         request_id=request_id,
@@ -134,18 +134,21 @@ def place_hold(
     acting: Actor,
     held_for: str = "direct",
     now: datetime | None = None,
+    first: Callable[[Callable[[], PlacedHold]], PlacedHold] | None = None,
 ) -> PlacedHold:
     """Holds all lines or none, under `key`; a repeat finds the hold it made, and revives it when it was overdue.
 
     One round trip when there is stock. When there isn't, overdue holds on the short variants are given back first. The
-    hold's row is its record; a placement by staff is audited as well. Raises InvalidRequest, ShopExpired,
-    InsufficientStock, InventoryUnavailable, HoldKeyConflict and InventoryBusy.
+    hold's row is its record; a placement by staff is audited as well. `first` is given the first try and answers for it
+    (inventory/combiner.py). Raises InvalidRequest, ShopExpired, InsufficientStock, InventoryUnavailable,
+    HoldKeyConflict and InventoryBusy.
     """
     refuse_transaction("place_hold")
     wish = {"shop_id": shop_id, "key": key, "lines": lines, "ttl_seconds": ttl_seconds, "held_for": held_for}
     started = now or timezone.now()
+    plain = partial(_place_and_audit, acting=acting, now=started, **wish)
     try:
-        return _place_and_audit(acting=acting, now=started, **wish)
+        return plain() if first is None else first(plain)
     except (InsufficientStock, InventoryUnavailable) as shortage:
         short = keys_in_the_way(shortage)
         if not short or not free_overdue(shop_id=shop_id, variant_keys=short, now=started):
@@ -229,7 +232,7 @@ def extend_hold(
     when its session ends earlier.
     """
     at = now or timezone.now()
-    until = at + timedelta(seconds=_ttl(ttl_seconds))
+    until = at + timedelta(seconds=usable_ttl(ttl_seconds))
     with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
         bound_lock_waits()
         release_guard().refuse_extend(shop_id=shop_id, hold_id=hold_id, until=until)
@@ -339,7 +342,8 @@ def _shortages(wanted: Iterable[Line], available: Mapping[str, int]) -> list[Sho
     ]
 
 
-def _ttl(seconds: object) -> int:
+def usable_ttl(seconds: object) -> int:
+    """A hold's time to live, 60 to 3,600 seconds. Raises InvalidRequest for anything else."""
     if type(seconds) is not int or not MIN_TTL_SECONDS <= seconds <= MAX_TTL_SECONDS:
         raise InvalidRequest(
             "A hold's time to live is out of bounds.",

@@ -14,6 +14,7 @@ from tenants.metrics import NO_SHOP
 _SHOP: Final = ("shop_id",)
 
 HOLDS_CREATED: Final = Counter("inventory_hold_created", "Holds placed.", _SHOP)
+HOLDS_COMBINED: Final = Counter("inventory_hold_combined", "Of these, holds placed together with others.", _SHOP)
 HOLDS_COMMITTED: Final = Counter("inventory_hold_committed", "Holds turned into sales.", _SHOP)
 HOLDS_RELEASED: Final = Counter("inventory_hold_released", "Holds given back on request.", _SHOP)
 HOLDS_EXPIRED: Final = Counter("inventory_hold_expired", "Holds given back because their time was up.", _SHOP)

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from config.bench.hold_stage import SHOP_ID
+from inventory.combiner import place_hold_together
 from inventory.errors import InventoryBusy
 from inventory.holds import Line, lines_digest, place_hold
 from inventory.models import Hold, HoldItem, StockRow
@@ -53,9 +54,13 @@ def classic(lines: tuple[Line, ...]) -> None:
             HoldItem.objects.create(shop_id=SHOP_ID, hold=hold, stock_row=row, quantity=line.quantity)
 
 
+def together(lines: tuple[Line, ...]) -> None:
+    place_hold_together(shop_id=SHOP_ID, key=str(uuid4()), lines=lines, ttl_seconds=TTL_SECONDS, acting=BENCH)
+
+
 # The same verb with the rights of the tables' owner, whom no policy binds: what the policies cost is the difference.
 UNGUARDED: Final = "verb_as_owner"
-WAYS: Final[dict[str, Way]] = {"verb": verb, UNGUARDED: verb, "classic": classic}
+WAYS: Final[dict[str, Way]] = {"verb": verb, "together": together, UNGUARDED: verb, "classic": classic}
 
 
 def scope_of(way: str) -> AbstractContextManager[None]:

@@ -14,8 +14,9 @@ from rest_framework.views import APIView
 from inventory import metrics
 from inventory.api.inputs import CommitHold, ExtendHold, PlaceHold, ReleaseHold, hold_key, read_hold_id, to_lines
 from inventory.api.views import answer_json
+from inventory.combiner import place_hold_together
 from inventory.hold_details import hold_details
-from inventory.holds import HoldState, commit_hold, extend_hold, place_hold, release_hold
+from inventory.holds import HoldState, commit_hold, extend_hold, release_hold
 from inventory.lines import Line, combined
 from tenants.api.inputs import read_input
 from tenants.callers import caller_of
@@ -48,7 +49,7 @@ class HoldsView(APIView):
         refuse_other_shop(body.shop_id)
         shop = current_shop()
         lines = combined(to_lines(body.items))
-        placed = place_hold(
+        placed = place_hold_together(
             shop_id=shop.shop_id,
             key=hold_key(body.idempotency_key),
             lines=lines,

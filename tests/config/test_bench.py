@@ -59,7 +59,7 @@ def test_the_front_door_beside_an_empty_view(shared_database: None, tmp_path: Pa
 def test_holds_beside_pgbench_and_the_classic_way(shared_database: None, tmp_path: Path):
     size = holds.Size(rounds=1, turn_seconds=0.05, floor_seconds=1, skus=30, callers=((1, 2),))
     rows = holds.run(size)
-    cases = ("pgbench", "verb", "verb_as_owner", "classic")
+    cases = ("pgbench", "verb", "together", "verb_as_owner", "classic")
     expected = [(case, lines, hot, 2) for hot in (False, True) for lines in (1, 3) for case in cases]
     assert [(row.case, row.lines, row.hot, row.callers) for row in rows] == expected
     assert {row.ratio_to_floor for row in rows if row.case == "pgbench"} == {1.0}

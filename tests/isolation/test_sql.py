@@ -215,6 +215,11 @@ def test_functions_have_their_callers_rights_and_find_nothing_of_others(world: W
     assert here.tries(finish, theirs) == []
     reap = "SELECT inventory_holds_reap(%s, now() + interval '1 year', 100, '{}', 'r', 'a', 1000)"
     assert here.tries(reap, world.there.shop_id) == [(0,)]
+    together = (
+        "SELECT o_wish FROM inventory_holds_place_together"
+        "(%s, %s, '{k}', '{d}', '{60}', ARRAY[now()], ARRAY[''], '{1}', %s, '{1}', 1000)"
+    )
+    assert here.tries(together, world.there.shop_id, [uuid4()], ["POOLED"]) == []
     place = "SELECT o_answer FROM inventory_hold_place(%s, %s, 'k', 'd', %s, %s, 'direct', 60, now(), '', 1000)"
     assert here.tries(place, world.there.shop_id, uuid4(), ["POOLED"], [1]) in ([("closed",)], None)
 
