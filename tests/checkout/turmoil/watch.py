@@ -32,7 +32,8 @@ ATTEMPTS = """
         o.session_id, o.total_amount, h.status, h.held_for, h.idempotency_key, h.stock, o.quantity,
         (SELECT count(*) FROM commerce_journalentry j WHERE j.order_id = o.id AND j.kind = 'capture'),
         (SELECT sum(l.quantity) FROM commerce_cart c JOIN commerce_cartline l ON l.cart_id = c.id
-            WHERE c.id = a.cart_id AND c.generation = a.cart_generation + 1)
+            WHERE c.id = a.cart_id AND c.generation = a.cart_generation + 1),
+        a.cart_generation, (SELECT c.generation FROM commerce_cart c WHERE c.id = a.cart_id)
     FROM checkout_checkoutattempt a
     LEFT JOIN LATERAL (
         SELECT o.*, (SELECT sum(l.quantity) FROM commerce_orderline l WHERE l.order_id = o.id) AS quantity
@@ -79,6 +80,8 @@ class Row(NamedTuple):
     quantity: int
     captures: int
     in_next_cart: int | None
+    generation: int | None
+    cart_now: int | None
 
 
 @dataclass
@@ -129,6 +132,8 @@ class Watch:
         for row in rows.values():
             before = self.rows.get(row.id)
             was = (before.state, before.outcome) if before else ("", "")
+            if before is None and not self.rushed and row.generation != row.cart_now:
+                yield f"attempt {row.id} sells generation {row.generation} of a cart that is at {row.cart_now}"
             if was != (row.state, row.outcome):
                 move = (was[0], row.state, row.outcome)
                 self.seen[" → ".join(part for part in (was[0] or "nothing", row.state, row.outcome) if part)] += 1
@@ -186,11 +191,18 @@ class Watch:
 
     def _slots(self, rows: Mapping[str, Row], by_attempt: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
         """Of each cart and of each client key: one payable session, one active hold of an unfinished attempt."""
-        payable, held = Counter[str](), Counter[str]()
+        payable, held, bought = Counter[str](), Counter[str](), dict[str, int]()
         for row in rows.values():
             for slot in filter(None, (row.cart, row.key)):
                 payable[slot] += sum(s["status"] == "open" for s in by_attempt.get(row.id, []))
                 held[slot] += row.hold == "active" and row.state != CLOSED
+            for session in by_attempt.get(row.id, []):
+                if row.cart and session["status"] == "complete" and session["id"] not in self.paid_late:
+                    bought[row.cart] = max(bought.get(row.cart, -1), row.generation or 0)
+        for row in rows.values():
+            stale = row.cart and (row.generation or 0) <= bought.get(row.cart, -1)
+            if stale and any(session["status"] == "open" for session in by_attempt.get(row.id, [])):
+                yield f"session of {row.id} is payable, generation {bought[row.cart]} of its cart is bought"
         yield from (f"{count} payable sessions of {slot}" for slot, count in payable.items() if count > 1)
         yield from (f"{count} active holds of {slot}" for slot, count in held.items() if count > 1)
 
