@@ -6,6 +6,7 @@ from commerce.coupons.models import Coupon, CouponRedemption
 from commerce.disputes.models import Dispute
 from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.orders.models import Order, OrderLine
+from commerce.reconciliation.models import ReconciliationRecord
 from commerce.returns.models import Refund, Return, ReturnLine
 from commerce.shipping.models import ShippingOption
 from commerce.subscriptions.models import Invoice, Subscription
@@ -23,6 +24,7 @@ __all__ = [
     "OrderLine",
     "Product",
     "ProductText",
+    "ReconciliationRecord",
     "Refund",
     "Return",
     "ReturnLine",

@@ -48,6 +48,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("webhooks.eventcursor", "playlist_add_check"),
             ("commerce.dispute", "gavel"),
             ("commerce.journalentry", "account_balance"),
+            ("commerce.reconciliationrecord", "merge"),
             ("commerce.subscription", "autorenew"),
             ("commerce.invoice", "request_quote"),
             ("tenants.stripeobject", "link"),

@@ -86,6 +86,16 @@ RETURN = Rule(
     pace=MACHINES,
     scope="payments:write",
 )
+RECONCILIATION = Rule(
+    "reconciliation",
+    SHOP_AND_PLATFORM,
+    settles=True,
+    browsers=True,
+    edge_names_shop=True,
+    pace=MACHINES,
+    scope="reconciliation:write",
+    token_only=True,
+)
 WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, pace=MACHINES, max_bytes=1024 * KIB)
 
 # Exactly this path under /api/.
@@ -101,6 +111,7 @@ API: Mapping[str, Rule] = {
     "inventory/holds": HOLDS,
     "inventory/health": INVENTORY_HEALTH,
     "return": RETURN,
+    "reconciliation": RECONCILIATION,
     "stripe-webhook": WEBHOOK,
     "billing/webhook": WEBHOOK,
 }

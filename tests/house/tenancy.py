@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
-    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Coupon",
-    "CouponRedemption", "Dispute", "EventDelivery", "Hold", "HoldItem", "Host", "Invoice", "JournalEntry",
-    "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product", "ProductText", "Refund", "Return",
+    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Coupon", "CouponRedemption",
+    "Dispute", "EventDelivery", "Hold", "HoldItem", "Host", "Invoice", "JournalEntry", "JournalLine", "Membership",
+    "Order", "OrderLine", "PoolRoute", "Product", "ProductText", "ReconciliationRecord", "Refund", "Return",
     "ReturnLine", "ServiceToken", "ShippingOption", "ShopCredential", "ShopSettings", "Shortage", "StockAlert",
     "StockImport", "StockImportPart", "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent",
     "StripeObject", "Subscription", "Variant", "WebhookSecret",

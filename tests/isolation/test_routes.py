@@ -183,6 +183,20 @@ def sitemap(world: World) -> Iterator[Ask]:
         yield Ask("GET", f"/sitemap.xml?from={product.pk}")
 
 
+def reconciliation(world: World) -> Iterator[Ask]:
+    """A sale that the other shop has made, by each of its names, and under the name that its own worker gave it."""
+    order = Order.objects.for_shop(world.there.shop_id).filter(status="confirmed").first()
+    assert order is not None
+    sale = {"status": "confirmed", "currency": "EUR", "total": 1, "createdAt": "2026-01-31T12:00:00Z"}
+    names = {"sessionId": order.session_id, "paymentIntentId": order.payment_intent_id}
+    for headers in tokens(world):
+        for number, (member, value) in enumerate(names.items()):
+            record = {**sale, "externalId": f"tried-{number}", member: value}
+            yield Ask("POST", "/api/reconciliation", {"source": "elsewhere", "records": [record]}, headers)
+        body = {"source": "elsewhere", "records": [], "shopId": world.there.shop_id}
+        yield Ask("POST", "/api/reconciliation", body, headers)
+
+
 PROBES: dict[str, Probe] = {
     "robots.txt": pages("/robots.txt"),
     ".well-known/holdfast-verification.txt": pages("/.well-known/holdfast-verification.txt"),
@@ -203,6 +217,7 @@ PROBES: dict[str, Probe] = {
     "api/inventory/holds/<str:hold_id>/commit": hold("commit"),
     "api/inventory/holds/<str:hold_id>/release": hold("release"),
     "api/catalog": catalog,
+    "api/reconciliation": reconciliation,
     "api/return": returns,
     "api/checkout-session": checkout("/api/checkout-session"),
     "api/checkout/session": checkout("/api/checkout/session"),

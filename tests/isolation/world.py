@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from checkout.models import Shortage
 from commerce.cart.cookie import COOKIE_NAME
-from commerce.models import Dispute, Invoice, Order, ReturnLine, ShippingOption, Subscription
+from commerce.models import Dispute, Invoice, Order, ReconciliationRecord, ReturnLine, ShippingOption, Subscription
 from commerce.returns.claiming import ReturnCommand
 from commerce.returns.refunding import return_order
 from inventory.bulk.batches import receive_import_within
@@ -268,6 +268,12 @@ def finish(side: Side, standin: StandIn) -> None:
     Shortage.objects.create(
         shop=side.trade.shop, order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(),
         reason=f"Sold out at {side.shop_id}", policy="review", opened_at=timezone.now(), note_due_at=timezone.now(),
+    )  # fmt: skip
+    ReconciliationRecord.objects.create(
+        shop=side.trade.shop, source="elsewhere", external_id=f"sale-of-{side.shop_id}", payload={},
+        payload_digest="0" * 64,
+        state="rejected", reasons={"total": [f"Refused at {side.shop_id}."]}, received_by=f"worker-of-{side.shop_id}",
+        received_at=timezone.now(), decided_at=timezone.now(),
     )  # fmt: skip
     give_back(side, paid)
     StripeObject.objects.create(
