@@ -9,7 +9,7 @@ behind it protects against whoever doesn't queue.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 from uuid import UUID
 
@@ -27,10 +27,15 @@ LOCK_NOT_AVAILABLE: Final = "55P03"
 DEADLOCK_DETECTED: Final = "40P01"
 
 
+def owner_scope(owner_id: str) -> AbstractContextManager[None]:
+    """The scope of the stock's owner: its shop's, or the platform's for a pool."""
+    return as_system() if is_pool(owner_id) else as_shop(owner_id)
+
+
 @contextmanager
 def owner_tx(owner_id: str) -> Iterator[None]:
-    """A durable transaction in the scope of the stock's owner: its shop, or the platform for a pool."""
-    with as_system() if is_pool(owner_id) else as_shop(owner_id), transaction.atomic(durable=True):
+    """A durable transaction in the owner's scope."""
+    with owner_scope(owner_id), transaction.atomic(durable=True):
         yield
 
 

@@ -61,6 +61,13 @@ def work_on_import(*, shop_id: str, import_id: int) -> None:
         ask_for_work(shop_id, import_id)
 
 
+@shared_task(base=SystemTask, name="inventory.work_on_pool_import")
+def work_on_pool_import(*, pool_id: str, import_id: int) -> None:
+    """The same for a pool, which is the platform's."""
+    if not working.work_on(shop_id=pool_id, import_id=import_id):
+        ask_for_work(pool_id, import_id)
+
+
 @shared_task(base=SystemTask, name="inventory.sweep_imports")
 def sweep_imports() -> None:
     """Every minute."""

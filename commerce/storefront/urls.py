@@ -9,7 +9,8 @@ from tenants.locales import LOCALE_SEGMENT
 class LocaleConverter:
     """The first segment of a page's address. Whether the shop offers it is the view's question."""
 
-    regex = LOCALE_SEGMENT
+    # Whatever is unknown under /api/ is a 404 of the API's, not a page that wants its form's token.
+    regex = rf"(?!api/){LOCALE_SEGMENT}"
 
     def to_python(self, value: str) -> str:
         return value

@@ -73,7 +73,7 @@ def _plan(row: StockImportRow) -> str | Refused:
 def _retry(row: StockImportRow, mandate: Mandate) -> str:
     texts = {name: mandate.fields.get(name, "") for name in ("key", "quantity", "threshold")}
     after = retry_row(
-        shop_id=row.shop_id, row_id=row.pk, reason=mandate.reason, acting=mandate.acting, corrected=texts
+        shop_id=row.owner_id, row_id=row.pk, reason=mandate.reason, acting=mandate.acting, corrected=texts
     )  # fmt: skip
     moved = f", {after.delta:+d} units" if after.delta else ""
     return f"{after.get_state_display()}{moved}."
@@ -86,7 +86,7 @@ def _dismiss_plan(row: StockImportRow) -> str | Refused:
 
 
 def _dismiss(row: StockImportRow, mandate: Mandate) -> str:
-    dismiss_row(shop_id=row.shop_id, row_id=row.pk, reason=mandate.reason, acting=mandate.acting)
+    dismiss_row(shop_id=row.owner_id, row_id=row.pk, reason=mandate.reason, acting=mandate.acting)
     return "Dismissed."
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -13,17 +12,17 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from inventory.admin.import_forms import ExportForm, UploadForm
 from inventory.bulk.batches import (
     confirm_import,
     counts,
     discard_import,
-    look_at,
     receive_import_within,
     retry_failed,
     undo_import,
 )
 from inventory.bulk.exporting import CONTENT_TYPES, Selection, export_stock, failed_rows_file, template
-from inventory.bulk.formats import MAX_BYTES, MAX_ROWS, FileRefused, Format
+from inventory.bulk.formats import Format
 from inventory.bulk.rows import Mode
 from inventory.models import StockImport, StockImportRow
 from tenants.backoffice import (
@@ -38,15 +37,9 @@ from tenants.backoffice import (
     list_url,
     shop_time,
     staff_actor,
-    widgets,
 )
+from tenants.desk_scope import scope_of
 from tenants.display import Tone
-from tenants.models import Shop
-
-if TYPE_CHECKING:
-    _ModelForm = forms.ModelForm[StockImport]
-else:
-    _ModelForm = forms.ModelForm
 
 Status = StockImport.Status
 TONES: Final[dict[str, Tone]] = {
@@ -72,79 +65,6 @@ SUMMARY: Final = (
 )
 
 
-class UploadForm(_ModelForm):
-    """One file for one shop."""
-
-    shop = forms.ModelChoiceField(Shop.objects.all(), widget=widgets.UnfoldAdminSelectWidget())
-    file = forms.FileField(
-        max_length=500,
-        widget=widgets.UnfoldAdminFileFieldWidget(),
-        help_text=f"CSV, .xlsx or JSON, up to {MAX_BYTES // (1024 * 1024)} MiB and {MAX_ROWS:,} rows.",
-    )
-    mode = forms.ChoiceField(
-        choices=StockImport.Mode.choices,
-        label="What its numbers mean",
-        widget=widgets.UnfoldAdminSelectWidget(),
-        help_text="Set: the units that were counted, held ones included. Add: goods that came, or went (negative).",
-    )
-    reference = forms.CharField(
-        max_length=100,
-        required=False,
-        widget=widgets.UnfoldAdminTextInputWidget(),
-        help_text="Delivery note or stocktaking. The same file is added once per reference.",
-    )
-    unknown_skus = forms.BooleanField(
-        required=False,
-        label="Take variants that the catalog lacks",
-        widget=widgets.UnfoldBooleanSwitchWidget(),
-        help_text="Off: such rows are refused, as they are mostly slips of the pen.",
-    )
-
-    class Meta:
-        model = StockImport
-        fields = ("mode", "reference", "unknown_skus")
-
-    def clean_file(self) -> bytes:
-        upload = self.cleaned_data["file"]
-        if upload.size > MAX_BYTES:
-            raise forms.ValidationError(f"The file has more than {MAX_BYTES // (1024 * 1024)} MiB; split it.")
-        self.cleaned_data["file_name"] = upload.name
-        return bytes(upload.read())
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if {"shop", "file", "mode"} <= set(data):
-            try:
-                look_at(
-                    shop_id=data["shop"].pk,
-                    data=data["file"],
-                    mode=Mode(data["mode"]),
-                    reference=data.get("reference", ""),
-                )
-            except FileRefused as error:
-                raise forms.ValidationError({"file": error.detail}) from error
-        return data
-
-
-class ExportForm(forms.Form):
-    shop = forms.ModelChoiceField(Shop.objects.all(), widget=widgets.UnfoldAdminSelectWidget())
-    format = forms.ChoiceField(
-        choices=[("csv", "CSV"), ("xlsx", "Excel (.xlsx)"), ("json", "JSON")], widget=widgets.UnfoldAdminSelectWidget()
-    )
-    which = forms.ChoiceField(
-        choices=[("", "All"), ("out", "Out of stock"), ("low", "Low"), ("held", "Held by somebody")],
-        required=False,
-        label="Rows",
-        widget=widgets.UnfoldAdminSelectWidget(),
-    )
-    begins = forms.CharField(
-        max_length=255,
-        required=False,
-        label="Variant begins with",
-        widget=widgets.UnfoldAdminTextInputWidget(),
-    )
-
-
 def _confirm_plan(batch: StockImport) -> str | Refused:
     if batch.status != Status.READY:
         return Refused(f"It is in the state “{batch.get_status_display()}”.")
@@ -158,7 +78,7 @@ def _confirm_plan(batch: StockImport) -> str | Refused:
 
 
 def _confirm(batch: StockImport, mandate: Mandate) -> str:
-    confirm_import(shop_id=batch.shop_id, import_id=batch.pk, reason=mandate.reason, acting=mandate.acting)
+    confirm_import(shop_id=batch.owner_id, import_id=batch.pk, reason=mandate.reason, acting=mandate.acting)
     return "Being applied; its page shows how far it is."
 
 
@@ -169,7 +89,7 @@ def _discard_plan(batch: StockImport) -> str | Refused:
 
 
 def _discard(batch: StockImport, mandate: Mandate) -> str:
-    discard_import(shop_id=batch.shop_id, import_id=batch.pk, reason=mandate.reason, acting=mandate.acting)
+    discard_import(shop_id=batch.owner_id, import_id=batch.pk, reason=mandate.reason, acting=mandate.acting)
     return "Discarded."
 
 
@@ -183,7 +103,7 @@ def _retry_plan(batch: StockImport) -> str | Refused:
 
 
 def _retry(batch: StockImport, mandate: Mandate) -> str:
-    tried = retry_failed(shop_id=batch.shop_id, import_id=batch.pk, reason=mandate.reason, acting=mandate.acting)
+    tried = retry_failed(shop_id=batch.owner_id, import_id=batch.pk, reason=mandate.reason, acting=mandate.acting)
     return f"{tried:,} rows are being tried again."
 
 
@@ -197,19 +117,19 @@ def _undo_plan(batch: StockImport) -> str | Refused:
 
 
 def _undo(batch: StockImport, mandate: Mandate) -> str:
-    undo_import(shop_id=batch.shop_id, import_id=batch.pk, reason=mandate.reason, acting=mandate.acting)
+    undo_import(shop_id=batch.owner_id, import_id=batch.pk, reason=mandate.reason, acting=mandate.acting)
     return "Being undone; its page shows how far it is."
 
 
 @admin.register(StockImport)
 class StockImportAdmin(ReadOnlyAdmin[StockImport]):
     shop_path = "shop"
-    list_display = ("__str__", "shop_id", "state", "mode", "reference", "uploaded_by", "uploaded")
-    list_filter = (("status", ChoicesDropdownFilter), ("shop", RelatedDropdownFilter))
+    list_display = ("__str__", "whose", "state", "mode", "reference", "uploaded_by", "uploaded")
+    list_filter = (("status", ChoicesDropdownFilter), ("owner", RelatedDropdownFilter))
     ordering = ("-id",)
     sortable_by = ()
     fields = (
-        "shop", "file_name", "mode", "reference", "unknown_skus", "size_bytes", "digest", "uploaded_by", "uploaded_at",
+        "owner", "file_name", "mode", "reference", "unknown_skus", "size_bytes", "digest", "uploaded_by", "uploaded_at",
         "confirmed_by", "confirmed_at", "reason", "undone_by", "undo_reason", "finished_at",
     )  # fmt: skip
     empty_text = "No import yet. Add one: a file with a column variant_key and one on_hand."
@@ -267,7 +187,10 @@ class StockImportAdmin(ReadOnlyAdmin[StockImport]):
         return super().get_form(request, obj, change, **kwargs) if obj else self.narrowed(UploadForm, request)
 
     def get_fields(self, request: HttpRequest, obj: StockImport | None = None) -> Any:
-        return super().get_fields(request, obj) if obj else ("shop", "file", "mode", "reference", "unknown_skus")
+        if obj is not None:
+            return super().get_fields(request, obj)
+        pool = ("pool",) if scope_of(request).is_platform else ()
+        return ("shop", *pool, "file", "mode", "reference", "unknown_skus")
 
     def get_readonly_fields(self, request: HttpRequest, obj: StockImport | None = None) -> Any:
         return super().get_readonly_fields(request, obj) if obj else ()
@@ -276,7 +199,7 @@ class StockImportAdmin(ReadOnlyAdmin[StockImport]):
         """Receiving is bare and joins the view's transaction; imports that exist aren't edited."""
         data = form.cleaned_data
         received = receive_import_within(
-            shop_id=data["shop"].pk,
+            shop_id=data["owner_id"],
             file_name=data["file_name"],
             data=data["file"],
             mode=Mode(data["mode"]),
@@ -285,6 +208,7 @@ class StockImportAdmin(ReadOnlyAdmin[StockImport]):
             acting=staff_actor(request),
         )
         obj.pk, obj.shop_id, obj.file_name = received.pk, received.shop_id, received.file_name
+        obj.owner_id = received.owner_id
 
     def response_add(
         self, request: HttpRequest, obj: StockImport, post_url_continue: str | None = None
@@ -318,14 +242,20 @@ class StockImportAdmin(ReadOnlyAdmin[StockImport]):
         """The form, and the file once it is filled in: reads only, so that an address can be kept."""
         if not (request.user.has_perm("inventory.view_stockrow") and self.in_scope(request)):
             raise PermissionDenied
-        form = self.narrowed(ExportForm, request)(request.GET if "shop" in request.GET else None)
+        form = self.narrowed(ExportForm, request)(request.GET if "format" in request.GET else None)
+        if not scope_of(request).is_platform:
+            del form.fields["pool"]
         if form.is_bound and form.is_valid():
             asked = form.cleaned_data
-            selection = Selection(asked["shop"].pk, asked["which"], asked["begins"])
-            kind = Format(asked["format"])
-            return _download(export_stock(selection, kind=kind, now=timezone.now()), kind, f"stock-{selection.shop_id}")
+            selection = Selection(asked["owner_id"], asked["which"], asked["begins"])
+            kind, name = Format(asked["format"]), selection.shop_id.replace(":", "-")
+            return _download(export_stock(selection, kind=kind, now=timezone.now()), kind, f"stock-{name}")
         context = {**self.admin_site.each_context(request), "title": "Export stock", "opts": self.model._meta}
         return TemplateResponse(request, "admin/stock_export.html", {**context, "form": form})
+
+    @admin.display(description="Of")
+    def whose(self, batch: StockImport) -> str:
+        return batch.owner_id
 
     @admin.display(description="State", ordering="status")
     def state(self, batch: StockImport) -> str:

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from inventory.models import Pool, PoolRoute, StockRow
+from inventory.models import Pool, PoolRoute, StockImport, StockRow
 from inventory.routes import POOL_NAME, create_pool_within, set_pool_enabled
 from tenants.backoffice import (
     Mandate,
@@ -120,7 +120,8 @@ class PoolAdmin(ReadOnlyAdmin[Pool]):
     @admin.display(description="In it")
     def leads(self, pool: Pool) -> str:
         return format_html(
-            '<a href="{}">Stock</a>, <a href="{}">routes</a>',
+            '<a href="{}">Stock</a>, <a href="{}">routes</a>, <a href="{}">imports</a>',
             list_url(StockRow, urlencode({"owner__id__exact": pool.pk})) or "",
             list_url(PoolRoute, urlencode({"pool__id__exact": pool.pk})) or "",
+            list_url(StockImport, urlencode({"owner__id__exact": pool.pk})) or "",
         )

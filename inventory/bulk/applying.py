@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from inventory.bulk.catalog import known_keys
+from inventory.bulk.catalog import known_variants, unknown_variant
 from inventory.bulk.fates import Fate, State, failed, fate_of, refused, write_fates
 from inventory.bulk.judging import Effect, Plan, Stock, judge
 from inventory.bulk.moving import Move, Reason, locked_stock, move_locked, open_rows, stock_by_key, who_holds
 from inventory.bulk.rows import Code, Mode, RowRefused
 from inventory.models import StockImport, StockImportRow
 from tenants.audit import Actor
-
-UNKNOWN_SKU = "The catalog has no such variant."
 
 
 def staff_or_system(name: str) -> Actor:
@@ -30,7 +28,7 @@ def apply_rows_within(
     batch: StockImport, rows: Sequence[StockImportRow], *, acting: Actor, note: str, now: datetime
 ) -> list[tuple[StockImportRow, Fate]]:
     """Judges `rows` by what is on hand now, under lock, moves what can be moved and writes each row's fate."""
-    shop_id, mode = batch.shop_id, Mode(batch.mode)
+    shop_id, mode = batch.owner_id, Mode(batch.mode)
     fates = dict[int, Fate]()
     moves = list[Move]()
     unknown = _no_longer_refused(batch, rows)
@@ -38,7 +36,7 @@ def apply_rows_within(
     wanted = [row for row in rows if row.pk not in unknown]
     for row in rows:
         if row.pk in unknown:
-            fates[row.pk] = failed(Code.UNKNOWN_SKU, UNKNOWN_SKU)
+            fates[row.pk] = failed(Code.UNKNOWN_SKU, unknown_variant(shop_id))
         elif row.variant_key not in present and isinstance(plan := _judged(mode, row, None), Fate):
             fates[row.pk] = plan
     absent = [
@@ -72,7 +70,7 @@ def undo_rows_within(
     """Takes applied rows back by counter-movements. A row of which too much is sold or held by now stays applied, with
     the reason in its problem. A threshold goes back if it still is the import's.
     """
-    shop_id = batch.shop_id
+    shop_id = batch.owner_id
     stock = locked_stock(shop_id=shop_id, row_ids={row.stock_row_id for row in rows if row.stock_row_id is not None})
     fates, moves = dict[int, Fate](), list[Move]()
     for row in rows:
@@ -113,11 +111,11 @@ def _plan(
 
 
 def _no_longer_refused(batch: StockImport, rows: Sequence[StockImportRow]) -> set[int]:
-    """Rows that were refused for a variant that the catalog lacked, are tried again, and still are not known."""
+    """Rows that were refused for a variant that nobody knew, are tried again, and still are not known."""
     asked = [row for row in rows if row.code == Code.UNKNOWN_SKU and not batch.unknown_skus]
     if not asked:
         return set()
-    known = known_keys()(shop_id=batch.shop_id, variant_keys=[row.variant_key for row in asked])
+    known = known_variants(owner_id=batch.owner_id, keys=[row.variant_key for row in asked])
     return {row.pk for row in asked if row.variant_key not in known}
 
 

@@ -16,10 +16,12 @@ from django.utils import timezone
 
 from inventory.bulk.formats import FileRefused, Format, sniff
 from inventory.bulk.rows import Code, Mode
-from inventory.models import StockImport, StockImportPart, StockImportRow
+from inventory.locks import owner_tx
+from inventory.models import Pool, StockImport, StockImportPart, StockImportRow, StockOwner
+from inventory.models.stock import is_pool, shop_of_owner
 from tenants.audit import Actor, record_audit
-from tenants.database import shop_tx
 from tenants.errors import HoldfastError, InvalidRequest, NotFound
+from tenants.models import Shop
 
 PART_BYTES: Final = 1024 * 1024
 # What looking again can change. The other rows need another text.
@@ -51,8 +53,10 @@ def receive_import_within(
 ) -> StockImport:
     """Keeps a file for the shop, in the caller's transaction, and has it read afterwards; nothing is moved.
 
-    The same file that still waits for its confirmation is answered instead of a second one. Raises FileRefused for
-    content that is no stock file, and for a delivery that was added before under the same reference.
+    `shop_id` may be the id of a pool, here and in the other verbs; whoever calls knows that it is for the platform's
+    staff alone. The same file that still waits for its confirmation is answered instead of a second one. Raises
+    FileRefused for content that is no stock file, and for a delivery that was added before under the same reference,
+    and NotFound for a pool that doesn't exist.
     """
     kind = look_at(shop_id=shop_id, data=data, mode=mode, reference=reference)
     same = _same(shop_id, data, mode, reference)
@@ -60,7 +64,8 @@ def receive_import_within(
         return waiting
     now = now or timezone.now()
     batch = StockImport.objects.create(
-        shop_id=shop_id,
+        owner_id=_owner(shop_id),
+        shop_id=shop_of_owner(shop_id),
         file_name=_kept_name(file_name),
         format=kind,
         size_bytes=len(data),
@@ -73,7 +78,13 @@ def receive_import_within(
         worked_at=now,
     )
     StockImportPart.objects.bulk_create(
-        StockImportPart(shop_id=shop_id, batch=batch, number=number, data=data[start : start + PART_BYTES])
+        StockImportPart(
+            owner_id=batch.owner_id,
+            shop_id=batch.shop_id,
+            batch=batch,
+            number=number,
+            data=data[start : start + PART_BYTES],
+        )
         for number, start in enumerate(range(0, len(data), PART_BYTES))
     )
     _audit(batch, acting, "received", "", {"file": batch.file_name, "bytes": batch.size_bytes, "mode": mode})
@@ -93,7 +104,7 @@ def look_at(*, shop_id: str, data: bytes, mode: Mode, reference: str) -> Format:
 def confirm_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) -> StockImport:
     """Has the previewed rows applied. Raises NotFound, WrongState, and FileRefused for a delivery added before."""
     try:
-        with shop_tx(shop_id):
+        with owner_tx(shop_id):
             batch = _locked(shop_id, import_id, Status.READY)
             now = timezone.now()
             _move(batch, Status.APPLYING, confirmed_by=str(acting), confirmed_at=now, reason=reason, worked_at=now)
@@ -110,7 +121,7 @@ def confirm_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) 
 
 def discard_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) -> None:
     """Closes an import that was never confirmed; its rows are purged in time. Raises NotFound, WrongState."""
-    with shop_tx(shop_id):
+    with owner_tx(shop_id):
         batch = _locked(shop_id, import_id, Status.RECEIVED, Status.READY, Status.UNREADABLE)
         _move(batch, Status.DISCARDED, finished_at=timezone.now())
         _audit(batch, acting, "discarded", reason, {})
@@ -121,7 +132,7 @@ def retry_failed(*, shop_id: str, import_id: int, reason: str, acting: Actor) ->
 
     Rows that can't be read are left: they need another text. Raises NotFound, WrongState, InvalidRequest for none.
     """
-    with shop_tx(shop_id):
+    with owner_tx(shop_id):
         batch = _locked(shop_id, import_id, Status.APPLIED)
         failed = StockImportRow.objects.for_shop(shop_id).filter(batch_id=batch.pk, state=State.FAILED)
         tried = failed.filter(code__in=WORTH_A_RETRY).update(state=State.PENDING, seen_on_hand=None)
@@ -138,7 +149,7 @@ def undo_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) -> 
 
     Raises NotFound, WrongState.
     """
-    with shop_tx(shop_id):
+    with owner_tx(shop_id):
         batch = _locked(shop_id, import_id, Status.APPLIED)
         applied = StockImportRow.objects.for_shop(shop_id).filter(batch_id=batch.pk, state=State.APPLIED)
         applied.exclude(code="").update(code="", problem="")  # refused by an earlier undo: asked again
@@ -148,10 +159,15 @@ def undo_import(*, shop_id: str, import_id: int, reason: str, acting: Actor) -> 
         work_after_commit(batch)
 
 
+def has_stock(owner_id: str) -> bool:
+    """Whether there is such a shop, or such a pool, to import for."""
+    return (Pool if is_pool(owner_id) else Shop).objects.filter(pk=owner_id).exists()
+
+
 def counts(batch: StockImport) -> dict[str, int]:
     """Rows per state, and of the pending ones per effect as `pending_new`, …: one query over one index."""
     found = dict[str, int]()
-    rows = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk).order_by()
+    rows = StockImportRow.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk).order_by()
     for state, effect, number in _counted(rows):
         found[state] = found.get(state, 0) + number
         if state == State.PENDING:
@@ -161,16 +177,28 @@ def counts(batch: StockImport) -> dict[str, int]:
 
 def work_after_commit(batch: StockImport) -> None:
     """Asks a worker once the transaction is through. A broker that is away is logged; the sweep asks again."""
-    transaction.on_commit(partial(ask_for_work, batch.shop_id, batch.pk), robust=True)
+    transaction.on_commit(partial(ask_for_work, batch.owner_id, batch.pk), robust=True)
 
 
 def ask_for_work(shop_id: str, import_id: int) -> None:
-    from inventory.tasks import work_on_import  # late: the task calls the verbs that lead here
+    from inventory.tasks import work_on_import, work_on_pool_import  # late: they call the verbs that lead here
 
-    work_on_import.delay(shop_id=shop_id, import_id=import_id)
+    if is_pool(shop_id):
+        work_on_pool_import.delay(pool_id=shop_id, import_id=import_id)
+    else:
+        work_on_import.delay(shop_id=shop_id, import_id=import_id)
 
 
 _COUNTS: Final = (Status.APPLYING, Status.APPLIED, Status.UNDOING)
+
+
+def _owner(owner_id: str) -> str:
+    """Its id, once it is there. Raises NotFound for a pool that isn't."""
+    if not is_pool(owner_id):
+        StockOwner.objects.get_or_create(pk=owner_id, defaults={"shop_id": owner_id})
+    elif not has_stock(owner_id):
+        raise NotFound("There is no such pool.")
+    return owner_id
 
 
 def _digest(data: bytes) -> str:

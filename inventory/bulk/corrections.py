@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from inventory.bulk.applying import apply_rows_within
 from inventory.bulk.batches import WORTH_A_RETRY, WrongState
+from inventory.bulk.catalog import unknown_variant
 from inventory.bulk.fates import Fate, failed, write_fates
 from inventory.bulk.intake import known_of, preview
 from inventory.bulk.moving import stock_by_key
 from inventory.bulk.rows import NUMBERS, Code, Mode, RawRow, RowRefused, WantedRow, wanted_row
-from inventory.locks import bound_lock_waits, busy_on_lock_timeout
+from inventory.locks import bound_lock_waits, busy_on_lock_timeout, owner_tx
 from inventory.models import StockImport, StockImportRow
 from tenants.audit import Actor, record_audit
-from tenants.database import shop_tx
 from tenants.errors import InvalidRequest, NotFound
 
 Status = StockImport.Status
@@ -32,7 +32,7 @@ def retry_row(
     What was corrected stays, also when the row is refused again: InvalidRequest says why. Raises NotFound, WrongState,
     InventoryBusy.
     """
-    with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id):
+    with busy_on_lock_timeout(shop_id=shop_id), owner_tx(shop_id):
         bound_lock_waits()
         batch, row = _locked_failed(shop_id, row_id)
         before = {"variantKey": row.variant_key, "number": row.number, "threshold": row.threshold}
@@ -56,7 +56,7 @@ def retry_row(
 
 def dismiss_row(*, shop_id: str, row_id: int, reason: str, acting: Actor) -> None:
     """Puts a failed row aside for good: somebody decided that it needn't be applied. Raises NotFound, WrongState."""
-    with shop_tx(shop_id):
+    with owner_tx(shop_id):
         _, row = _locked_failed(shop_id, row_id)
         row.state = State.DISMISSED
         row.save(update_fields=["state"])
@@ -86,18 +86,18 @@ def _read_again(batch: StockImport, row: StockImportRow, corrected: dict[str, st
     if not corrected and row.code not in WORTH_A_RETRY and row.code != Code.DUPLICATE:
         return failed(Code(row.code or Code.MALFORMED), row.problem)
     try:
-        wanted = wanted_row(RawRow(row.line, cells), mode=Mode(batch.mode), shop_id=batch.shop_id)
+        wanted = wanted_row(RawRow(row.line, cells), mode=Mode(batch.mode), shop_id=batch.owner_id)
     except RowRefused as error:
         return failed(error.code, error.problem)
     row.sku, row.variant_key = wanted.sku, wanted.variant_key
     row.number, row.threshold, row.code = wanted.number, wanted.threshold, ""
     row.save(update_fields=["sku", "variant_key", "number", "threshold", "code"])
-    others = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk, variant_key=row.variant_key)
+    others = StockImportRow.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk, variant_key=row.variant_key)
     if twin := others.exclude(pk=row.pk).exclude(state=State.DISMISSED).first():
         return failed(Code.DUPLICATE, f"Line {twin.line} names the same variant; dismiss one of the two.")
     known = known_of(batch, [row.variant_key])
     if known is not None and row.variant_key not in known:
-        return failed(Code.UNKNOWN_SKU, "The catalog has no such variant.")
+        return failed(Code.UNKNOWN_SKU, unknown_variant(batch.owner_id))
     return None
 
 

@@ -21,8 +21,8 @@ from inventory.bulk.formulae import neutralise
 from inventory.bulk.reading_json import FORMAT
 from inventory.bulk.rows import NUMBERS, Mode
 from inventory.bulk.sheets import Cell, stream_workbook
+from inventory.locks import owner_scope
 from inventory.models import StockImport, StockImportRow, StockRow
-from tenants.database import as_shop
 
 PAGE: Final = 5000
 SHEET: Final = "stock"
@@ -41,7 +41,7 @@ Which = Literal["", "out", "low", "held"]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The rows of one shop that are meant. `begins`: how their variant keys begin."""
+    """The rows of one shop, or of a pool by its id, that are meant. `begins`: how their variant keys begin."""
 
     shop_id: str
     which: Which = ""
@@ -100,7 +100,7 @@ def stream_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterato
 
 def _page(selection: Selection, after: str) -> list[tuple[str, int, int, int, int]]:
     """Under the shop's scope, page by page: an answer is streamed when the request and its scope are over."""
-    with as_shop(selection.shop_id):
+    with owner_scope(selection.shop_id):
         return list(_selected(selection).filter(variant_key__gt=after)[:PAGE])
 
 
@@ -153,6 +153,6 @@ def _failed(batch: StockImport) -> Iterator[Sequence[Cell]]:
 
 
 def _failed_page(batch: StockImport, after: int) -> list[StockImportRow]:
-    rows = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk, state=StockImportRow.State.FAILED)
-    with as_shop(batch.shop_id):
+    rows = StockImportRow.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk, state=StockImportRow.State.FAILED)
+    with owner_scope(batch.owner_id):
         return list(rows.filter(position__gt=after).order_by("position")[:PAGE])

@@ -21,7 +21,7 @@ _WRITE: Final = """
     FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::integer[],
                 %s::integer[], %s::integer[])
         AS f (id, state, effect, code, problem, stock_row, on_hand, threshold, delta)
-    WHERE r.id = f.id AND r.shop_id = %s
+    WHERE r.id = f.id AND r.owner_id = %s
 """
 
 

@@ -18,16 +18,15 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from inventory.bulk import reading_csv, reading_xlsx
-from inventory.bulk.applying import UNKNOWN_SKU
-from inventory.bulk.catalog import known_keys
+from inventory.bulk.catalog import known_variants, unknown_variant
 from inventory.bulk.fates import Fate, failed, planned, refused, write_fates
 from inventory.bulk.formats import MAX_ROWS, FileRefused, Format
 from inventory.bulk.judging import Stock, judge
 from inventory.bulk.moving import stock_by_key
 from inventory.bulk.reading_json import read_json
 from inventory.bulk.rows import Code, Mode, RawRow, RowRefused, WantedRow, wanted_row
+from inventory.locks import owner_tx
 from inventory.models import StockImport, StockImportPart, StockImportRow
-from tenants.database import shop_tx
 from tenants.storable import storable
 
 log = structlog.get_logger(__name__)
@@ -40,11 +39,11 @@ State = StockImportRow.State
 
 # Row-level security knows no COPY; arrays are nearly as fast.
 _INSERT: Final = """
-    INSERT INTO inventory_stockimportrow (shop_id, batch_id, position, line, sku, variant_key, number, threshold, state,
-        effect, code, problem, raw, stock_row_id, seen_on_hand, seen_threshold, delta)
-    SELECT %s, %s, n.* FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::text[], %s::integer[], %s::integer[],
-        %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bigint[], %s::integer[], %s::integer[],
-        %s::integer[])
+    INSERT INTO inventory_stockimportrow (owner_id, shop_id, batch_id, position, line, sku, variant_key, number,
+        threshold, state, effect, code, problem, raw, stock_row_id, seen_on_hand, seen_threshold, delta)
+    SELECT %s, %s, %s, n.* FROM unnest(
+        %s::integer[], %s::integer[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::text[],
+        %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bigint[], %s::integer[], %s::integer[], %s::integer[])
         AS n (position, line, sku, variant_key, number, threshold, state, effect, code, problem, raw, stock_row,
               on_hand, seen_threshold, delta)
 """
@@ -80,7 +79,7 @@ def read_import(*, shop_id: str, import_id: int, until: float) -> bool:
 
 def file_of(batch: StockImport) -> bytes:
     """The file as it was received. Raises FileRefused once it is purged."""
-    parts = StockImportPart.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk).order_by("number")
+    parts = StockImportPart.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk).order_by("number")
     data = b"".join(bytes(part) for part in parts.values_list("data", flat=True))
     if len(data) != batch.size_bytes:
         raise FileRefused("The file is no longer kept.")
@@ -95,7 +94,7 @@ def raw_rows(batch: StockImport, data: bytes) -> Iterator[RawRow]:
         case Format.XLSX:
             return reading_xlsx.read_xlsx(data, mode=mode)
         case Format.JSON:
-            return read_json(data, mode=mode, shop_id=batch.shop_id)
+            return read_json(data, mode=mode, shop_id=batch.owner_id)
 
 
 def preview(
@@ -106,7 +105,7 @@ def preview(
     for position, row in wanted.items():
         own = stock.get(row.variant_key)
         if known is not None and row.variant_key not in known:
-            fates[position] = failed(Code.UNKNOWN_SKU, UNKNOWN_SKU, own)
+            fates[position] = failed(Code.UNKNOWN_SKU, unknown_variant(batch.owner_id), own)
             continue
         try:
             plan = judge(mode=Mode(batch.mode), number=row.number, threshold=row.threshold, stock=own, seen=None)
@@ -117,8 +116,8 @@ def preview(
 
 
 def known_of(batch: StockImport, keys: Iterable[str]) -> set[str] | None:
-    """The variants among `keys` that the shop's catalog has; None where the import takes any."""
-    return None if batch.unknown_skus else known_keys()(shop_id=batch.shop_id, variant_keys=list(keys))
+    """The variants among `keys` that the owner knows; None where the import takes any."""
+    return None if batch.unknown_skus else known_variants(owner_id=batch.owner_id, keys=list(keys))
 
 
 def _read(batch: StockImport, data: bytes, until: float) -> bool:
@@ -146,7 +145,7 @@ def _wanted_rows(batch: StockImport, rows: Iterable[RawRow]) -> Iterator[ReadRow
         if position > MAX_ROWS:
             raise FileRefused(f"The file has more than {MAX_ROWS:,} rows; split it.")
         try:
-            yield ReadRow(position, raw, wanted_row(raw, mode=mode, shop_id=batch.shop_id), None)
+            yield ReadRow(position, raw, wanted_row(raw, mode=mode, shop_id=batch.owner_id), None)
         except RowRefused as error:
             yield ReadRow(position, raw, None, error)
 
@@ -166,7 +165,7 @@ def _twins(chunk: list[ReadRow], first_of: dict[str, int]) -> dict[int, int]:
 
 def _store(batch: StockImport, rows: list[ReadRow], twins: Mapping[int, int], *, after: int) -> bool:
     """Stores rows with their previews in one transaction; False when another worker was faster."""
-    shop_id = batch.shop_id
+    shop_id = batch.owner_id
     wanted = {row.position: row.wanted for row in rows if row.wanted and row.position not in twins}
     keys = [row.variant_key for row in wanted.values()]
     known, stock = known_of(batch, keys), stock_by_key(shop_id=shop_id, keys=keys)
@@ -177,7 +176,7 @@ def _store(batch: StockImport, rows: list[ReadRow], twins: Mapping[int, int], *,
             fates[row.position] = refused(row.error)
         elif row.position in twins:
             fates[row.position] = _duplicate(lines.get(twins[row.position]))
-    with shop_tx(batch.shop_id):
+    with owner_tx(batch.owner_id):
         own = StockImport.objects.for_shop(shop_id).select_for_update(skip_locked=True).filter(pk=batch.pk).first()
         if own is None or own.status != Status.RECEIVED or own.rows_read != after:
             return False
@@ -190,7 +189,8 @@ def _store(batch: StockImport, rows: list[ReadRow], twins: Mapping[int, int], *,
 def _insert(batch: StockImport, rows: list[ReadRow], fates: Mapping[int, Fate]) -> None:
     values = [_values(row, fates[row.position]) for row in rows]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [batch.shop_id, batch.pk, *(list(column) for column in zip(*values, strict=True))])
+        columns = (list(column) for column in zip(*values, strict=True))
+        cursor.execute(_INSERT, [batch.owner_id, batch.shop_id, batch.pk, *columns])
 
 
 def _values(row: ReadRow, fate: Fate) -> tuple[Any, ...]:
@@ -219,9 +219,9 @@ def _refuse_earlier(batch: StockImport, positions: list[int]) -> None:
     """Rows of earlier chunks to which a later one was the twin."""
     if not positions:
         return
-    earlier = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk, position__in=positions)
+    earlier = StockImportRow.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk, position__in=positions)
     fate = failed(Code.DUPLICATE, "A later line names the same variant; keep one of the two.")
-    write_fates(shop_id=batch.shop_id, fates=[(pk, fate) for pk in earlier.values_list("pk", flat=True)])
+    write_fates(shop_id=batch.owner_id, fates=[(pk, fate) for pk in earlier.values_list("pk", flat=True)])
 
 
 def _end(batch: StockImport, status: StockImport.Status, problem: str) -> bool:

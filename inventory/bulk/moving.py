@@ -12,7 +12,7 @@ from django.db import connection
 from inventory.bulk.judging import Stock
 from inventory.holds import bound_request_id
 from inventory.locks import lock_stock_rows
-from inventory.models import StockMovement, StockOwner, StockRow
+from inventory.models import StockMovement, StockRow
 from inventory.stock import holders_of
 from tenants.audit import Actor
 
@@ -71,7 +71,6 @@ def open_rows(*, shop_id: str, variants: Sequence[tuple[str, str]], now: datetim
     """
     if not variants:
         return set()
-    StockOwner.objects.get_or_create(pk=shop_id, defaults={"shop_id": shop_id})
     with connection.cursor() as cursor:
         skus, keys = zip(*variants, strict=True)
         cursor.execute(_OPEN, [shop_id, now, list(skus), list(keys)])

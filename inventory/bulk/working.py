@@ -19,10 +19,9 @@ from inventory.bulk.batches import counts
 from inventory.bulk.fates import failed, write_fates
 from inventory.bulk.intake import read_import
 from inventory.bulk.rows import Code
-from inventory.locks import bound_lock_waits, is_contention
+from inventory.locks import bound_lock_waits, is_contention, owner_scope, owner_tx
 from inventory.models import StockImport, StockImportRow
 from tenants.audit import record_audit
-from tenants.database import as_shop, shop_tx
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +44,7 @@ def work_on(*, shop_id: str, import_id: int, seconds: float = SECONDS) -> bool:
     """Does what the import waits for; False when time was up before the end. Repeats, and workers beside each other,
     are harmless: every step takes what is left to do under the import's lock.
     """
-    with as_shop(shop_id):
+    with owner_scope(shop_id):
         return _work(shop_id, import_id, time.monotonic() + seconds)
 
 
@@ -103,7 +102,7 @@ def _drain(batch: StockImport, step: Step, until: float) -> bool:
 
 def _apply_some(batch: StockImport, limit: int, after: int) -> int | None:
     """Applies the next rows in one transaction; the last one's position. None: the end, or another worker is at it."""
-    with shop_tx(batch.shop_id):
+    with owner_tx(batch.owner_id):
         own = _taken(batch, Status.APPLYING)
         if own is None:
             return None
@@ -122,7 +121,7 @@ def _apply_some(batch: StockImport, limit: int, after: int) -> int | None:
 
 def _undo_some(batch: StockImport, limit: int, after: int) -> int | None:
     """As `_apply_some`, the other way. Rows that were refused have a code and aren't asked again."""
-    with shop_tx(batch.shop_id):
+    with owner_tx(batch.owner_id):
         own = _taken(batch, Status.UNDOING)
         if own is None:
             return None
@@ -131,7 +130,7 @@ def _undo_some(batch: StockImport, limit: int, after: int) -> int | None:
         if not rows and after:
             return 0
         if not rows:
-            kept = StockImportRow.objects.for_shop(own.shop_id).filter(batch_id=own.pk, state=State.APPLIED).exists()
+            kept = StockImportRow.objects.for_shop(own.owner_id).filter(batch_id=own.pk, state=State.APPLIED).exists()
             _finish(own, Status.APPLIED if kept else Status.UNDONE, "undone", own.undone_by, own.undo_reason, now)
             return None
         note = f"Undo of import {own.pk}: {own.undo_reason}"
@@ -143,24 +142,24 @@ def _undo_some(batch: StockImport, limit: int, after: int) -> int | None:
 def _taken(batch: StockImport, status: StockImport.Status) -> StockImport | None:
     """The import, locked, if it is still there to be worked on and nobody else works on it at this moment."""
     bound_lock_waits()
-    rows = StockImport.objects.for_shop(batch.shop_id).select_for_update(skip_locked=True)
+    rows = StockImport.objects.for_shop(batch.owner_id).select_for_update(skip_locked=True)
     return rows.filter(pk=batch.pk, status=status).first()
 
 
 def _pending(batch: StockImport) -> QuerySet[StockImportRow]:
-    rows = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk, state=State.PENDING)
+    rows = StockImportRow.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk, state=State.PENDING)
     return rows.order_by("position")
 
 
 def _applied(batch: StockImport) -> QuerySet[StockImportRow]:
-    rows = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk, state=State.APPLIED, code="")
+    rows = StockImportRow.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk, state=State.APPLIED, code="")
     return rows.order_by("position")
 
 
 def _give_up(batch: StockImport, code: Code, problem: str) -> None:
     """Leaves the row that comes next with its reason: one poisoned row doesn't stop the rest."""
-    with shop_tx(batch.shop_id):
-        own = StockImport.objects.for_shop(batch.shop_id).select_for_update().get(pk=batch.pk)
+    with owner_tx(batch.owner_id):
+        own = StockImport.objects.for_shop(batch.owner_id).select_for_update().get(pk=batch.pk)
         undoing = own.status == Status.UNDOING
         row = (_applied(own) if undoing else _pending(own)).first()
         if row is None:
@@ -169,7 +168,7 @@ def _give_up(batch: StockImport, code: Code, problem: str) -> None:
             row.code, row.problem = code, problem
             row.save(update_fields=["code", "problem"])
         else:
-            write_fates(shop_id=own.shop_id, fates=[(row.pk, failed(code, problem))])
+            write_fates(shop_id=own.owner_id, fates=[(row.pk, failed(code, problem))])
 
 
 def _finish(batch: StockImport, status: StockImport.Status, what: str, actor: str, reason: str, now: datetime) -> None:

@@ -16,6 +16,11 @@ def is_pool(owner_id: str) -> bool:
     return owner_id.startswith("pool:")
 
 
+def shop_of_owner(owner_id: str) -> str | None:
+    """The shop's id, which the owner's is then; None for a pool, whose things are the platform's."""
+    return None if is_pool(owner_id) else owner_id
+
+
 class StockOwner(models.Model):
     """Whose stock it is: a shop (the id is the shop's own) or a pool that shops are routed to.
 

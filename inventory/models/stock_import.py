@@ -1,17 +1,29 @@
-"""Imports of stock: the file, what became of it, and every row of it with its fate."""
+"""Imports of stock: the file, what became of it, and every row of it with its fate. Whose they are is said twice:
+`owner` is the shop or the pool whose stock it is, by which everything refers to everything; `shop` is who may see it.
+"""
 
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Left
+from django.db.models.lookups import Exact
 
-from inventory.models.stock import StockRow
+from inventory.models.stock import StockOwner, StockRow
 from tenants.models import Shop
-from tenants.scoping import ShopQuerySet
+from tenants.scoping import OwnerQuerySet
+
+
+def _of_its_owner(name: str) -> models.CheckConstraint:
+    """A row's shop is its owner's: the same, or none where the owner is a pool."""
+    its_own = Q(shop__isnull=False) & Q(shop=F("owner"))
+    return models.CheckConstraint(
+        name=name, condition=its_own | (Q(shop__isnull=True) & Q(Exact(Left("owner", 5), Value("pool:"))))
+    )
 
 
 class StockImport(models.Model):
-    """One file. Written by inventory/bulk alone, in the order that `Status` tells."""
+    """One file, for a shop or for a pool. Written by inventory/bulk alone, in the order that `Status` tells."""
 
     class Status(models.TextChoices):
         RECEIVED = "received", "Being read"
@@ -27,7 +39,10 @@ class StockImport(models.Model):
         SET = "set", "Sets the units on hand"
         DELTA = "delta", "Adds units, or takes them away"
 
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
+    owner = models.ForeignKey(StockOwner, on_delete=models.PROTECT, related_name="+", db_index=False)
+    shop = models.ForeignKey(
+        Shop, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, help_text="None for a pool's."
+    )
     file_name = models.CharField(max_length=200)
     format = models.CharField(max_length=4, choices=[("csv", "CSV"), ("xlsx", "XLSX"), ("json", "JSON")])
     size_bytes = models.PositiveIntegerField(verbose_name="size in bytes")
@@ -53,17 +68,17 @@ class StockImport(models.Model):
     # When a worker last got something done: a sweep takes over what stands still.
     worked_at = models.DateTimeField()
 
-    objects = ShopQuerySet["StockImport"].as_manager()
+    objects = OwnerQuerySet["StockImport"].as_manager()
 
     class Meta:
         verbose_name = "stock import"
         ordering = ("-id",)
         constraints = (
-            models.UniqueConstraint(name="stock_import_shop_and_id", fields=["shop", "id"]),  # what its rows refer to
+            models.UniqueConstraint(name="stock_import_owner_and_id", fields=["owner", "id"]),  # what its rows refer to
             # Adding the same delivery a second time is a slip, not a wish: what is wished has another reference.
             models.UniqueConstraint(
                 name="stock_import_delta_once",
-                fields=["shop", "digest", "reference"],
+                fields=["owner", "digest", "reference"],
                 condition=Q(mode="delta", status__in=["applying", "applied", "undoing"]),
             ),
             models.CheckConstraint(
@@ -74,6 +89,7 @@ class StockImport(models.Model):
                     ]
                 ),
             ),
+            _of_its_owner("stock_import_of_its_owner"),
             models.CheckConstraint(name="stock_import_mode_known", condition=Q(mode__in=["set", "delta"])),
             models.CheckConstraint(
                 name="stock_import_confirmed_with_reason",
@@ -82,7 +98,8 @@ class StockImport(models.Model):
             ),
         )  # fmt: skip
         indexes = (
-            models.Index(name="stock_import_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
+            models.Index(name="stock_import_by_shop", fields=["shop", "-id"]),  # reader: a shop's staff at the list
+            models.Index(name="stock_import_by_owner", fields=["owner", "-id"]),  # reader: the list's filter
             # reader: the sweep, which looks for work that stands still
             models.Index(
                 name="stock_import_at_work",
@@ -108,26 +125,30 @@ class StockImport(models.Model):
 class StockImportPart(models.Model):
     """A piece of an import's file: web servers and workers share the database, not a disk. Purged after some days."""
 
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
+    owner = models.ForeignKey(
+        StockOwner, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     batch = models.ForeignKey(
         StockImport, on_delete=models.CASCADE, related_name="parts", db_index=False, db_constraint=False
     )
     number = models.PositiveSmallIntegerField()
     data = models.BinaryField()
 
-    objects = ShopQuerySet["StockImportPart"].as_manager()
+    objects = OwnerQuerySet["StockImportPart"].as_manager()
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(name="stock_import_part_once", fields=["shop", "batch", "number"]),
-        )  # fmt: skip
+            models.UniqueConstraint(name="stock_import_part_once", fields=["owner", "batch", "number"]),
+            _of_its_owner("stock_import_part_of_its_owner"),
+        )
 
     def __str__(self) -> str:
         return f"{self.batch_id}/{self.number}"
 
 
 class StockImportRow(models.Model):
-    """One row of a file. The references to batch and stock row are by (shop, …), made in the migration."""
+    """One row of a file. The references to batch and stock row are by (owner, …), made in the migration."""
 
     class State(models.TextChoices):
         PENDING = "pending", "Will change"
@@ -143,7 +164,10 @@ class StockImportRow(models.Model):
         THRESHOLD = "threshold", "Other threshold"
         NOTHING = "nothing", "Nothing"
 
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
+    owner = models.ForeignKey(
+        StockOwner, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     batch = models.ForeignKey(
         StockImport, on_delete=models.CASCADE, related_name="rows", db_index=False, db_constraint=False
     )
@@ -173,20 +197,21 @@ class StockImportRow(models.Model):
     seen_threshold = models.PositiveIntegerField(null=True, blank=True)
     delta = models.IntegerField(default=0, help_text="Units moved, or to be moved.")
 
-    objects = ShopQuerySet["StockImportRow"].as_manager()
+    objects = OwnerQuerySet["StockImportRow"].as_manager()
 
     class Meta:
         verbose_name = "row of an import"
         verbose_name_plural = "rows of imports"
         ordering = ("-batch", "position")
         constraints = (
-            models.UniqueConstraint(name="stock_import_row_once", fields=["shop", "batch", "position"]),
+            models.UniqueConstraint(name="stock_import_row_once", fields=["owner", "batch", "position"]),
             # One row, so one movement, per variant and import.
             models.UniqueConstraint(
                 name="stock_import_variant_once",
-                fields=["shop", "batch", "variant_key"],
+                fields=["owner", "batch", "variant_key"],
                 condition=Q(state__in=["pending", "unchanged", "applied", "undone"]),
             ),
+            _of_its_owner("stock_import_row_of_its_owner"),
             models.CheckConstraint(
                 name="stock_import_row_state_known",
                 condition=Q(state__in=["pending", "unchanged", "failed", "applied", "undone", "dismissed"]),
@@ -201,7 +226,7 @@ class StockImportRow(models.Model):
             models.Index(name="stock_import_row_in_order", fields=["-batch", "position"]),  # reader: the list of rows
             models.Index(name="stock_import_row_variant", fields=["variant_key"]),  # reader: the list's search
             # reader: the reference's own check, should a stock row ever go
-            models.Index(name="stock_import_row_stock", fields=["shop", "stock_row"]),
+            models.Index(name="stock_import_row_stock", fields=["owner", "stock_row"]),
             # reader: what needs attention, whichever import it came with
             models.Index(name="stock_import_row_failed", fields=["shop", "-batch"], condition=Q(state="failed")),
         )

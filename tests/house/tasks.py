@@ -12,6 +12,7 @@ OWN_MODULE = "tenants/task_roles.py"
 PLATFORM_TASKS = {
     "inventory.reap_holds": "Overdue holds of every shop, in turns; each batch is one shop's transaction.",
     "inventory.sweep_imports": "Imports of every shop that stand still; each is handed on to its own shop's task.",
+    "inventory.work_on_pool_import": "An import of a pool, which is the platform's, by its id.",
     "inventory.verify_stock": "Proves every stock row of the platform, and repairs nothing.",
     "inventory.watch_stock": "Low stock of every shop and pool, in turns; each batch is one owner's transaction.",
     "inventory.deliver_alert": "One alert by its key: a pool's is no one shop's. It acts for the row's own owner.",

@@ -32,7 +32,7 @@ ALLOWED = {
     "tenants/callers.py": "A service token is looked up by its own id before anybody knows whose request it is.",
     "tenants/ownership.py:owner_of": "Answers whose a Stripe object is.",
     "inventory/bulk/sweep.py": "Finds imports of every shop that stand still or have had their time.",
-    "inventory/bulk/moving.py:open_rows": "The key of a shop's stock owner is the shop's id.",
+    "inventory/bulk/batches.py:_owner": "The key of a shop's stock owner is the shop's id.",
     "inventory/locks.py:lock_routes": "By keys that were found for the shop, under the queues of their rows.",
     "inventory/locks.py:lock_rows": "By keys that were found for the shop: its own rows, or those its routes lead to.",
     "inventory/routes.py": "The platform's own work: which rows of which pools there are, whoever sells them.",

@@ -238,6 +238,13 @@ class TestBadInput:
         assert list(answer.json()["fields"]) == list(more)
         assert counters(row) == [(5, 0, 5)]
 
+    @pytest.mark.parametrize(
+        "path", [f"holds/{NOBODY}/steal", f"holds/{NOBODY}/commit/", "holds/", "hold", "validate/"]
+    )
+    def test_a_verb_that_there_is_not(self, worker: Worker, row: StockRow, path: str):
+        for host in ("localhost", f"{row.owner_id}.localhost"):
+            assert refusal(Worker(worker.token, host).post(path, {})) == (404, "not_found")
+
     def test_size_type_and_method(self, worker: Worker):
         assert refusal(worker.post("validate", b" " * (257 * 1024))) == (413, "too_large")
         typed = worker.client.post(

@@ -160,6 +160,11 @@ def build(standin: StandIn) -> World:
     AccessAttempt.objects.create(username="somebody-locked-out", failures_since_start=1)
     issue_front_door_token(label="edge-of-the-platform", reason="A test", acting=Actor("staff", "nobody-of-theirs"))
     issue(None, label="worker-of-the-platform")
+    of_the_pool = receive_import_within(
+        shop_id=pool.pk, file_name="file-of-the-platform.csv", mode=Mode.SET, acting=Actor("staff", "nobody-of-theirs"),
+        data=b"variant_key,on_hand\nnobody-of-the-platform,1\nPOOLED-BY-ALL,101", reference="to-the-platform",
+    )  # fmt: skip
+    work_on(shop_id=pool.pk, import_id=of_the_pool.pk)
     return World(here=here, there=there)
 
 

@@ -1,4 +1,4 @@
-"""`manage.py export_stock`: a shop's stock as a file that can be imported again."""
+"""`manage.py export_stock`: the stock of a shop or a pool as a file that can be imported again."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from inventory.bulk.batches import has_stock
 from inventory.bulk.exporting import Selection, Which, export_stock, template
 from inventory.bulk.formats import Format
 from inventory.bulk.rows import Mode
 from tenants.database import as_system
-from tenants.models import Shop
 
 ROWS: Final[dict[str, Which]] = {"all": "", "out": "out", "low": "low", "held": "held"}
 
 
 class Command(BaseCommand):
-    help = "Writes a shop's stock, or a template for imports, as CSV, .xlsx or JSON; a million rows in constant memory."
+    help = (
+        "Writes the stock of a shop or a pool, or a template for imports, as CSV, .xlsx or JSON; "
+        "a million rows in constant memory."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--shop", required=True, help="The shop's id. There is no default.")
+        parser.add_argument("--shop", required=True, help="The shop's id, or a pool's (pool:…). There is no default.")
         parser.add_argument("--format", choices=[str(kind) for kind in Format], default="csv")
         parser.add_argument("--rows", choices=list(ROWS), default="all")
         parser.add_argument("--begins", default="", help="Variant keys that begin with this.")
@@ -34,8 +37,8 @@ class Command(BaseCommand):
     @as_system()
     def handle(self, *args: Any, **options: Any) -> None:
         shop_id, kind, output = options["shop"], Format(options["format"]), options["output"]
-        if not Shop.objects.filter(pk=shop_id).exists():
-            raise CommandError(f"There is no shop {shop_id!r}.")
+        if not has_stock(shop_id):
+            raise CommandError(f"There is no shop or pool {shop_id!r}.")
         if options["template"]:
             if kind is Format.JSON:
                 raise CommandError("Templates are CSV or xlsx.")

@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from inventory.bulk.batches import confirm_import, counts, receive_import_within, undo_import
+from inventory.bulk.batches import confirm_import, counts, has_stock, receive_import_within, undo_import
 from inventory.bulk.formats import MAX_BYTES
 from inventory.bulk.rows import Mode
 from inventory.bulk.working import work_on
@@ -20,7 +20,6 @@ from inventory.models import StockImport, StockImportRow
 from tenants.audit import Actor
 from tenants.database import as_system
 from tenants.errors import HoldfastError
-from tenants.models import Shop
 
 LISTED: Final = 20
 Status = StockImport.Status
@@ -29,13 +28,13 @@ State = StockImportRow.State
 
 class Command(BaseCommand):
     help = (
-        "Reads a stock file (CSV, .xlsx, JSON) of one shop and shows what it would change; --apply does it. "
+        "Reads a stock file (CSV, .xlsx, JSON) of one shop or pool and shows what it would change; --apply does it. "
         "Exits non-zero when a row could not be applied; such rows are kept and can be corrected in the admin."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", nargs="?", type=Path, help="The file; not with --undo.")
-        parser.add_argument("--shop", required=True, help="The shop's id. There is no default.")
+        parser.add_argument("--shop", required=True, help="The shop's id, or a pool's (pool:…). There is no default.")
         parser.add_argument(
             "--mode", choices=[str(mode) for mode in Mode], default="set", help="set: counted units; delta: to add."
         )
@@ -51,8 +50,8 @@ class Command(BaseCommand):
     @as_system()
     def handle(self, *args: Any, **options: Any) -> None:
         shop_id, reason = options["shop"], options["reason"].strip()
-        if not Shop.objects.filter(pk=shop_id).exists():
-            raise CommandError(f"There is no shop {shop_id!r}.")
+        if not has_stock(shop_id):
+            raise CommandError(f"There is no shop or pool {shop_id!r}.")
         if (options["apply"] or options["undo"] is not None) and len(reason) < 3:
             raise CommandError("Say why with --reason.")
         if (options["file"] is None) == (options["undo"] is None):
@@ -97,14 +96,14 @@ class Command(BaseCommand):
     def _work(self, batch: StockImport) -> StockImport:
         """Works until nothing is left, beside a worker that may have been asked too."""
         while batch.at_work:
-            work_on(shop_id=batch.shop_id, import_id=batch.pk)
+            work_on(shop_id=batch.owner_id, import_id=batch.pk)
             batch.refresh_from_db()
             if batch.at_work:
                 time.sleep(0.2)  # that worker is at it at this moment
         return batch
 
     def _report(self, batch: StockImport, *, as_json: bool) -> None:
-        rows = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk)
+        rows = StockImportRow.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk)
         found = counts(batch)
         problems = rows.exclude(problem="").exclude(state=State.DISMISSED).order_by("position")
         listed = [

@@ -46,7 +46,7 @@ def receive(data, shop_id="acme", mode=Mode.SET, name="stock.csv", **options):
 
 
 def work(batch):
-    assert work_on(shop_id=batch.shop_id, import_id=batch.pk)
+    assert work_on(shop_id=batch.owner_id, import_id=batch.pk)
     batch.refresh_from_db()
     return batch
 
@@ -57,18 +57,18 @@ def read(data, *args, **options):
 
 
 def confirm(batch, reason="Stocktaking"):
-    confirm_import(shop_id=batch.shop_id, import_id=batch.pk, reason=reason, acting=ADA)
+    confirm_import(shop_id=batch.owner_id, import_id=batch.pk, reason=reason, acting=ADA)
     return work(batch)
 
 
 def undo(batch, reason="Wrong file"):
-    undo_import(shop_id=batch.shop_id, import_id=batch.pk, reason=reason, acting=ADA)
+    undo_import(shop_id=batch.owner_id, import_id=batch.pk, reason=reason, acting=ADA)
     return work(batch)
 
 
 def rows_of(batch, *fields):
     names = fields or ("line", "state", "code")
-    rows = StockImportRow.objects.for_shop(batch.shop_id).filter(batch_id=batch.pk).order_by("position")
+    rows = StockImportRow.objects.for_shop(batch.owner_id).filter(batch_id=batch.pk).order_by("position")
     return list(rows.values_list(*names))
 
 
@@ -78,7 +78,7 @@ def on_hand(shop_id="acme"):
 
 def moved(batch):
     """What the import's movements say: (variant, delta, reason), oldest first."""
-    movements = StockMovement.objects.filter(owner_id=batch.shop_id, reference=batch.movement_reference)
+    movements = StockMovement.objects.filter(owner_id=batch.owner_id, reference=batch.movement_reference)
     return list(movements.order_by("pk").values_list("stock_row__variant_key", "delta", "reason"))
 
 

@@ -16,7 +16,7 @@ from inventory.bulk.batches import (
 from inventory.bulk.formats import FileRefused
 from inventory.bulk.rows import Mode
 from inventory.bulk.working import work_on
-from inventory.models import StockImport, StockImportRow, StockMovement, StockRow
+from inventory.models import StockImport, StockImportPart, StockImportRow, StockMovement, StockRow
 from inventory.stock import adjust_stock
 from inventory.verify import prove_stock
 from tenants.errors import InvalidRequest, NotFound
@@ -268,13 +268,24 @@ def test_the_database_keeps_one_row_per_variant_and_rows_with_their_shop():
     batch = read(csv_of(f"{key('S')},9,"))
     row = StockImportRow.objects.get()
     foreign = StockRow.objects.get(owner_id="other")
-    fields = {"shop_id": "acme", "batch": batch, "line": 9, "state": "pending", "variant_key": key("S")}
+    fields = {
+        "owner_id": "acme",
+        "shop_id": "acme",
+        "batch": batch,
+        "line": 9,
+        "state": "pending",
+        "variant_key": key("S"),
+    }
     with pytest.raises(IntegrityError, match="stock_import_variant_once"), transaction.atomic():
         StockImportRow.objects.create(position=9, **fields)
     with pytest.raises(IntegrityError, match="problem"), transaction.atomic():
         StockImportRow.objects.create(position=9, **{**fields, "state": "failed"})
     with pytest.raises(IntegrityError, match="reason"), transaction.atomic():
         StockImport.objects.filter(pk=batch.pk).update(status="applied")
-    with pytest.raises(IntegrityError, match="stock_of_its_shop"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="stock_of_its_owner"), transaction.atomic():
         StockImportRow.objects.filter(pk=row.pk).update(stock_row=foreign)
         transaction.get_connection().check_constraints()
+    for whose in ({"shop_id": "other"}, {"shop_id": None}, {"owner_id": "other"}):
+        for table in (StockImport, StockImportRow, StockImportPart):
+            with pytest.raises(IntegrityError, match="of_its_owner"), transaction.atomic():
+                table.objects.filter(owner_id="acme").update(**whose)
