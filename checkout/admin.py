@@ -216,6 +216,11 @@ class CheckoutAttemptAdmin(KeySearch[CheckoutAttempt], ReadOnlyAdmin[CheckoutAtt
             ("Sending", {"fields": ("tries", "leased", "checked", "expires", "url_answered")}),
             panel("Prices that differed from those seen", lambda: drift(attempt)),
             panel("Request to Stripe, as stored and sent", lambda: document(attempt.stripe_params)),
+            *(
+                [panel("Coupon at Stripe, made before the session", lambda: document(attempt.coupon_params))]
+                if attempt.coupon_params
+                else []
+            ),
         ]
 
     def behind(self, attempt: CheckoutAttempt, reader: User) -> list[tuple[str, object]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -61,14 +61,24 @@ class CouponForm(ReasonedModelForm):
         widget=_lines(2, "HEADBAND-GOLD"),
         help_text="SKUs, or keys of single variants, one per line. Without any, it is for everything.",
     )
-    starts_typed = forms.CharField(label="Starts", required=False, widget=_Moment())
+    starts_typed = forms.CharField(
+        label="Starts", required=False, widget=_Moment(), help_text="On the shop's clocks. Empty: at once."
+    )
     ends_typed = forms.CharField(
-        label="Ends", required=False, widget=_Moment(), help_text="From this moment on it isn't taken any more."
+        label="Ends",
+        required=False,
+        widget=_Moment(),
+        help_text="From then on it isn't taken any more. Empty: never.",
     )
 
     class Meta:
         model = Coupon
         fields = ("shop", "code", "limit_total", "limit_per_email", "note")
+        labels: ClassVar = {"limit_total": "Uses in all", "limit_per_email": "Uses per customer"}
+        help_texts: ClassVar = {
+            "limit_total": "Reserved ones count; they come back when a checkout isn't paid. Empty: any number.",
+            "limit_per_email": "By e-mail address, which is then asked for before the payment. Empty: any number.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -27,7 +27,7 @@ from commerce.admin.display import (
 )
 from commerce.admin.lists import NOTHING, KeySearch, LastingFilter, as_uuid, saved_view
 from commerce.admin.timeline import Moment, Step, told
-from commerce.models import JournalEntry, Order, OrderLine
+from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine
 from inventory.models import Hold
 from tenants.backoffice import (
     ChoicesDropdownFilter,
@@ -135,11 +135,22 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
 
         return [
             ("Hold", reader_link(reader, order.hold) if order.hold_id else "None: stock is taken at payment"),
+            *self._coupon(order, reader),
             ("Stripe session", at_stripe(order.session_id)),
             ("Stripe payment", at_stripe(order.payment_intent_id)),
             ("Stripe account", mono(order.stripe_account)),
             ("Request id", mono(order.request_id)),
             ("Order id", mono(order.pk)),
+        ]
+
+    @staticmethod
+    def _coupon(order: Order, reader: User) -> list[tuple[str, object]]:
+        if not order.coupon_code:
+            return []
+        uses = CouponRedemption.objects.for_shop(order.shop_id).filter(order=order).select_related("coupon")
+        return [
+            ("Coupon", format_html("{}, {}", reader_link(reader, use.coupon), use.get_state_display().lower()))
+            for use in uses
         ]
 
     # ---------------------------------------------------------------- the story

@@ -245,6 +245,8 @@ def test_lists_need_as_many_queries_for_three_as_for_one(trade: Trade) -> None:
 
 
 def test_the_orders_page_names_the_coupon(trade: Trade) -> None:
-    made = redeem(trade, CouponFactory(shop=trade.shop)).order
+    made = redeem(trade, CouponFactory(shop=trade.shop, code="SPRING")).order
     type(made).objects.update(coupon_code="SPRING", discount_amount=250, total_amount=2250)
-    assert "Discount: SPRING -€2.50" in text(desk().page(made))
+    page = desk().page(made)
+    assert "Discount: SPRING -€2.50" in text(page) and "Coupon SPRING, reserved" in text(page)
+    assert address(Coupon, "change", made.redemptions.get().coupon_id) in html(page)

@@ -72,6 +72,9 @@ BAD: list[tuple[str, Any, set[str]]] = [
     ("customers.create", {"address": {"city": "X", "zip": "1"}}, {"address[zip]"}),
     ("coupons.create", {"duration": "once"}, {"percent_off"}),
     ("coupons.create", {"percent_off": 101}, {"percent_off"}),
+    ("coupons.create", {"amount_off": 1234, "currency": "isk"}, {"amount_off"}),
+    ("coupons.create", {"amount_off": 100_000_000, "currency": "eur"}, {"amount_off"}),
+    ("coupons.create", {"percent_off": 10, "name": "n" * 41}, {"name"}),
     ("events.list", {"limit": 101}, {"limit"}),
 ]
 

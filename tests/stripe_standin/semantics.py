@@ -195,6 +195,9 @@ def _coupon(body: Json, now: int) -> Iterator[Finding]:
             yield "currency", "parameter_missing", "amount_off needs a currency."
         if body["amount_off"] < 1:
             yield "amount_off", "parameter_invalid_integer", "amount_off must be at least 1."
+        yield from _amount(body.get("currency") or "usd", body["amount_off"], "amount_off")
+    if len(body.get("name") or "") > 40:
+        yield "name", "parameter_invalid", "A coupon's name has up to 40 characters."
     if body.get("percent_off") is not None and not 0 < body["percent_off"] <= 100:
         yield "percent_off", "parameter_invalid", "percent_off must be above 0 and at most 100."
     if body.get("duration") == "repeating" and not body.get("duration_in_months"):
