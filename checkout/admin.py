@@ -325,6 +325,7 @@ class CheckoutOrderAdmin(OrderAdmin):
     """Adds the attempt behind an order, its session and the question to Stripe. Registered further right."""
 
     reason_actions = (
+        *OrderAdmin.reason_actions,
         ReasonAction(
             name="ask",
             label="Ask Stripe again",

@@ -45,6 +45,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Payments",
         (
             ("webhooks.stripeevent", "bolt"),
+            ("commerce.return", "assignment_return"),
+            ("commerce.refund", "undo"),
             ("webhooks.eventcursor", "playlist_add_check"),
             ("commerce.dispute", "gavel"),
             ("commerce.journalentry", "account_balance"),

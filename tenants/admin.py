@@ -7,16 +7,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from tenants import access_desk, service_token_desk  # noqa: F401  Django looks for pages in this module alone
+from tenants import access_desk, audit_desk, service_token_desk  # noqa: F401  Django looks for pages in this module alone
 from tenants.alert_webhooks import LONGEST_URL, SHORTEST_SECRET, describe_alert_webhook, set_alert_webhook
 from tenants.backoffice import (
     ChoicesDropdownFilter,
     GroupAdmin,
     Mandate,
-    RangeDateTimeFilter,
     ReadOnlyAdmin,
     ReasonAction,
     ReasonedEditsAdmin,
@@ -26,7 +24,6 @@ from tenants.backoffice import (
     StackedInline,
     UserAdmin,
     badge,
-    shop_time,
     widgets,
 )
 from tenants.bypass import sells_unchecked, set_inventory_bypass
@@ -34,7 +31,7 @@ from tenants.desk_scope import scope_of
 from tenants.host_desk import HostAdmin
 from tenants.hosts import host_map
 from tenants.membership_desk import MembershipInline, record_memberships
-from tenants.models import AuditEntry, Host, Membership, Shop, ShopSettings, StripeObject
+from tenants.models import Host, Membership, Shop, ShopSettings, StripeObject
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -187,34 +184,3 @@ class StripeObjectAdmin(ReadOnlyAdmin[StripeObject]):
     list_select_related = ("shop",)
     ordering = ("-id",)
     empty_text = "No Stripe object is known yet. The first checkout brings some."
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
-    shop_path = "shop"
-    list_display = ("when", "who", "action", "what", "shop", "reason", "request_id")
-    list_filter = (
-        ("shop", RelatedDropdownFilter),
-        ("at", RangeDateTimeFilter),
-        ("actor_kind", admin.AllValuesFieldListFilter),
-    )
-    search_fields = ("object_id__exact", "request_id__exact", "actor_name__exact", "action__exact")
-    search_help_text = "A whole object id, request id, actor or action, such as host.changed"
-    list_select_related = ("shop",)
-    ordering = ("-at", "-id")
-    empty_text = "Nothing has been changed by anyone yet."
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        return super().get_queryset(request).defer("data")
-
-    @admin.display(description="When", ordering="at")
-    def when(self, entry: AuditEntry) -> str:
-        return shop_time(entry.at)
-
-    @admin.display(description="Who")
-    def who(self, entry: AuditEntry) -> str:
-        return f"{entry.actor_kind}:{entry.actor_name}"
-
-    @admin.display(description="What")
-    def what(self, entry: AuditEntry) -> str:
-        return f"{entry.object_type} {entry.object_id}"

@@ -345,7 +345,8 @@ class OrderDesk(CheckoutOrderAdmin):
 
     def story(self, order: Order, reader: User) -> list[Moment]:
         moments = super().story(order, reader)
-        objects = [value for value in (order.session_id, order.payment_intent_id) if value]
+        refunds = order.refunds.values_list("refund_id", flat=True)
+        objects = [value for value in (order.session_id, order.payment_intent_id, order.charge_id, *refunds) if value]
         if not objects or not may_view(reader, StripeEvent):
             return moments
         scope = staff_scope(reader)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Sum, When
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from commerce.admin.display import shop_amount, shop_moment
 from commerce.admin.lists import KeySearch
+from commerce.admin.statement_page import statement_page
 from commerce.models import JournalEntry, JournalLine, Order
 from tenants.backoffice import (
     ChoicesDropdownFilter,
@@ -60,6 +61,13 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
     fields = ("posted", "shop_name", "kind_name", "reference", "order_link", "total", "balance", "memo", "request_id")
     inlines = (JournalLineInline,)
     empty_text = "Nothing has been booked yet. The first paid order is."
+    actions_list = ("statement",)
+
+    def statement(self, request: HttpRequest) -> HttpResponse:
+        return statement_page(self, request)
+
+    # What unfold reads from an action's function.
+    vars(statement).update(short_description="Statement", url_path="statement", attrs={}, icon=None, variant="default")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[JournalEntry]:
         lines = JournalLine.objects.filter(entry_id=OuterRef("pk")).order_by().values("entry_id")

@@ -4,11 +4,12 @@ registers the page (webhooks/admin.py).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -26,13 +27,18 @@ from commerce.admin.display import (
     table,
 )
 from commerce.admin.lists import NOTHING, KeySearch, LastingFilter, as_uuid, saved_view
+from commerce.admin.order_actions import MONEY_ACTIONS
+from commerce.admin.refund_page import PERMISSION as REFUND_PERMISSION
+from commerce.admin.refund_page import refund_page
 from commerce.admin.timeline import Moment, Step, told
 from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine
+from commerce.returns.claiming import REFUNDABLE, balance_of
 from inventory.models import Hold
 from tenants.backoffice import (
     ChoicesDropdownFilter,
     RangeDateTimeFilter,
     ReadOnlyAdmin,
+    ReasonAction,
     RelatedDropdownFilter,
     badge,
     duration,
@@ -49,6 +55,7 @@ STATUS_TONES: dict[str, Tone] = {
     Order.Status.REFUNDED: "warn",
 }
 ATTENTION = Q(status=Order.Status.REVIEW) | Q(amount_differs=True) | Q(disputed=True)
+BUTTONS_BY = ("amount_differs", "deposit_amount")
 # A story is read by a person; an order with more entries than this is read in the audit trail's own list.
 MOST_ENTRIES = 200
 
@@ -85,6 +92,27 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
     actions_list = ("needs_attention",)
     needs_attention = saved_view("Needs attention", "desk=attention", name="attention")
     empty_text = "No order yet. The first checkout on a shop's host makes one."
+    reason_actions: Sequence[ReasonAction[Order]] = MONEY_ACTIONS
+    actions_detail = ("give_back",)
+
+    def give_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The button that leads to a page of its own: what goes back is chosen there."""
+        return refund_page(self, request, object_id)
+
+    # What unfold reads from an action's function.
+    vars(give_back).update(short_description="Give money back", url_path="refund", attrs={}, icon=None, variant=None)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Without the buttons that would do nothing to this order: the head of the page has room for few."""
+        buttons = super().get_actions_detail(request, object_id)
+        row = self.get_queryset(request).filter(Q(pk=as_uuid(object_id))).values(*BUTTONS_BY).first() or {}
+        hidden = {
+            "give_back": not request.user.has_perm(REFUND_PERMISSION),
+            "act_accept_amounts": not row.get("amount_differs"),
+            "act_keep_deposit": not row.get("deposit_amount"),
+        }
+        gone = tuple(f"_{name}" for name, is_hidden in hidden.items() if is_hidden)
+        return [button for button in buttons if not button.action_name.endswith(gone)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         lines = OrderLine.objects.filter(order_id=OuterRef("pk")).order_by().values("order_id")
@@ -121,6 +149,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         return [
             (None, {"fields": ("number", "state_and_reason", "shop_name", "created", "confirmed", "closed", "source")}),
             panel("Bought", lambda: self.bought(order)),
+            panel("Given back", lambda: self.given_back(order, request.user)),
             ("Customer", {"fields": ("email", "customer_name", "phone", "billing", "shipping", "locale")}),
             panel("Behind it", lambda: pairs(self.behind(order, request.user))),
             panel("Timeline", lambda: told(self.story(order, request.user), order.shop)),
@@ -160,7 +189,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         moments = [Moment(order.created_at, Step.ORDER, f"Order {order.number} placed", f"{total} to pay")]
         if order.confirmed_at is not None:
             paid = shop_amount(order.shop, order.total_amount, order.currency)
-            differs = f", not the {total} we had computed" if order.amount_differs else ""
+            differs = f", not the {total} we had computed" if order.total_amount != order.expected_total_amount else ""
             moments.append(Moment(order.confirmed_at, Step.SETTLED, "Order confirmed", f"Paid {paid}{differs}"))
         if order.closed_at is not None and order.confirmed_at is None:
             moments.append(Moment(order.closed_at, Step.SETTLED, f"Order closed: {order.get_status_display()}"))
@@ -242,10 +271,34 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         rows.append((_strong("Total"), "", "", "", _strong(amount(order.total_amount))))
         if order.refunded_amount:
             rows.append(("Refunded", "", "", "", amount(-order.refunded_amount)))
-        if order.amount_differs:
-            note = badge("Stripe charged another amount than the one computed here", "warn")
+        if order.total_amount != order.expected_total_amount:
+            note = badge(
+                "Stripe charged another amount than the one computed here", "warn" if order.amount_differs else "plain"
+            )
             rows.append((note, "", "", "computed:", amount(order.expected_total_amount)))
         return table(["Article", "Variant", "Quantity", "Each", "Amount"], rows, right={2, 3, 4})
+
+    def given_back(self, order: Order, reader: User) -> SafeString:
+        """Every refund, and what could still be refunded."""
+
+        def amount(minor: int) -> str:
+            return shop_amount(order.shop, minor, order.currency)
+
+        balance = balance_of(order)
+        rows: list[tuple[object, ...]] = [
+            (
+                shop_moment(order.shop, refund.created_at),
+                reader_link(reader, refund, refund.get_status_display()),
+                refund.returned.reason if refund.returned else "Made at Stripe",
+                amount(refund.amount),
+            )
+            for refund in order.refunds.select_related("returned").defer("stripe_params").order_by("id")
+        ]
+        if order.deposit_kept_amount:
+            rows.append(("", "Deposit kept", "", amount(order.deposit_kept_amount)))
+        left = balance.left if order.status in REFUNDABLE else 0
+        rows.append(("", "", "Could still go back", amount(left)))
+        return table(["When", "State", "Why", "Amount"], rows, right={3}, whole={0})
 
     # ---------------------------------------------------------------- columns and fields
     @admin.display(description="Shop")
@@ -288,6 +341,8 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             found.append(badge("amount differs", "warn"))
         if order.disputed:
             found.append(badge("disputed", "bad"))
+        if order.status == Order.Status.REFUNDED and order.refunded_amount < order.total_amount:
+            found.append(badge("a refund came back", "bad"))
         return format_html("{} " * len(found), *found) if found else EMPTY
 
     @admin.display(description="Billing address")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from django.db.models import Sum
@@ -34,6 +34,10 @@ class LineReturned:
     line_id: UUID
     quantity: int
     restock: bool = False
+
+
+Chosen: TypeAlias = Sequence[tuple[LineReturned, OrderLine, int]]
+"""Each line of a command with its order line, and what its units are worth in minor units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +101,35 @@ def earlier_return(*, shop_id: str, command: ReturnCommand) -> Return | None:
     return made
 
 
-def claim_return_within(*, order: Order, command: ReturnCommand, acting: Actor, now: datetime) -> Return:
-    """Reserves the amounts on the locked order and writes return, lines and refunds, ready to be sent.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a command comes to: its lines with what each is worth, and the sums, in minor units."""
 
-    Raises WrongState, RefundExceedsPayment, InvalidRequest; nothing is written then.
+    chosen: Chosen
+    goods: int
+    deposit: int
+
+
+def plan_return(*, order: Order, lines: Sequence[OrderLine], command: ReturnCommand) -> Plan:
+    """What `command` would do to the order as it is; `lines` are all of its lines. Writes nothing.
+
+    Raises WrongState, RefundExceedsPayment, InvalidRequest.
     """
     if order.status not in REFUNDABLE or not order.payment_intent_id:
         raise WrongState(f"Order {order.number} is {order.get_status_display().lower()}: there is nothing to refund.")
     if command.amount is not None and require_minor(command.amount) <= 0:
         raise InvalidRequest("The request body is not valid.", {"amount": ["A whole number above 0."]})
-    lines = list(order.lines.select_for_update(no_key=True))
     chosen = _chosen_lines(order, lines, command)
-    goods, deposit = _amounts(order, command, chosen)
+    return Plan(chosen, *_amounts(order, command, chosen))
+
+
+def claim_return_within(*, order: Order, command: ReturnCommand, acting: Actor, now: datetime) -> Return:
+    """Reserves the amounts on the locked order and writes return, lines and refunds, ready to be sent.
+
+    Raises WrongState, RefundExceedsPayment, InvalidRequest; nothing is written then.
+    """
+    plan = plan_return(order=order, lines=list(order.lines.select_for_update(no_key=True)), command=command)
+    chosen, goods, deposit = plan.chosen, plan.goods, plan.deposit
     made = Return.objects.create(
         shop_id=order.shop_id,
         order=order,
@@ -182,9 +203,6 @@ def uncount_lines_within(made: Return) -> None:
     for line in made.lines.select_related("order_line").order_by("order_line_id"):
         line.order_line.returned_quantity -= line.quantity
         line.order_line.save(update_fields=["returned_quantity"])
-
-
-Chosen = Sequence[tuple[LineReturned, OrderLine, int]]
 
 
 def _chosen_lines(order: Order, lines: Sequence[OrderLine], command: ReturnCommand) -> Chosen:

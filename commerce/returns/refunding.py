@@ -111,6 +111,30 @@ def refund_again(*, shop: ShopContext, refund_id: UUID, reason: str, acting: Act
         return _outcome(shop_id=shop.shop_id, return_id=made.pk, fresh=True)
 
 
+def mark_handled(*, shop_id: str, refund_id: UUID, reason: str, acting: Actor) -> None:
+    """Takes a refund that came to nothing off the desk: it was settled in another way, which `reason` says. Audited.
+
+    Raises NotFound, WrongState.
+    """
+    with order_tx(shop_id):
+        row = Refund.objects.for_shop(shop_id).select_for_update(no_key=True).filter(pk=refund_id).first()
+        if row is None:
+            raise NotFound("There is no such refund.")
+        if row.is_live or row.handled_at is not None:
+            raise WrongState("There is nothing to deal with.")
+        row.handled_at = timezone.now()
+        row.save(update_fields=["handled_at"])
+        record_audit(
+            shop_id=shop_id,
+            acting=acting,
+            action="refund.handled",
+            object_type="order",
+            object_id=row.order_id,
+            reason=reason,
+            data={"refund": str(row.pk), "amount": row.amount, "currency": row.currency},
+        )
+
+
 def _refuse_again(order: Order, row: Refund) -> None:
     if row.is_live:
         raise WrongState(f"It is {row.get_status_display().lower()}, and not sent again.")

@@ -13,7 +13,8 @@ from inventory.errors import InventoryBusy, InventoryUnavailable
 from inventory.lines import Line
 from inventory.stock import return_stock_within
 from tenants.audit import Actor, record_audit
-from tenants.errors import NotFound
+from tenants.database import as_shop
+from tenants.errors import NotFound, WrongState
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,22 @@ def restock_return(*, shop_id: str, return_id: UUID) -> bool:
         log.warning("restock_postponed", return_id=str(return_id), error=str(failure))
         return False
     return True
+
+
+def restock_again(*, shop_id: str, return_id: UUID, reason: str, acting: Actor) -> None:
+    """Once more for a return whose units had no stock row then. Audited. Raises NotFound, WrongState."""
+    with order_tx(shop_id):
+        made = Return.objects.for_shop(shop_id).select_for_update(no_key=True).filter(pk=return_id).first()
+        if made is None:
+            raise NotFound("There is no such return.")
+        if made.restock != Return.Restock.FAILED:
+            raise WrongState("There is nothing that could not be restocked.")
+        made.restock = Return.Restock.DUE
+        made.save(update_fields=["restock"])
+        _audit(made, acting, "return.restocked_again", reason)
+    with as_shop(shop_id):
+        if not restock_return(shop_id=shop_id, return_id=return_id):
+            raise WrongState("Its stock rows are still missing, or busy. Open them first, then try again.")
 
 
 def _restock_within(*, shop_id: str, made: Return) -> None:

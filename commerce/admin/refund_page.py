@@ -1,0 +1,201 @@
+"""Giving money back from an order's page: chosen, then said in plain words, then confirmed with a reason.
+
+Two steps on one address. What the second step confirms is what the first one showed: the signed token names the choice
+and becomes the return's key, so that a second click is the same return and a changed form is shown again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+
+from django import forms
+from django.contrib import messages
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+
+from commerce.admin.asking import asked_for
+from commerce.admin.display import shop_amount
+from commerce.models import Order, OrderLine, Return
+from commerce.money import MoneyError, to_minor
+from commerce.returns.claiming import LineReturned, Plan, ReturnCommand, balance_of, line_worths, plan_return
+from commerce.returns.refunding import return_order
+from tenants.backoffice import ReasonForm, staff_actor, widgets
+from tenants.display import change_url
+from tenants.errors import HoldfastError
+
+PERMISSION: Final = "commerce.refund_order"
+SALT: Final = "commerce.refund_page"
+PAGE_SECONDS: Final = 3_600
+LINES, AMOUNT, DEPOSIT, REST = "lines", "amount", "deposit", "rest"
+
+
+class RefundForm(ReasonForm):
+    """What goes back. The fields of the order's lines are made for each order."""
+
+    what = forms.ChoiceField(
+        choices=[
+            (LINES, "Articles, by line"),
+            (AMOUNT, "An amount"),
+            (DEPOSIT, "The deposit"),
+            (REST, "Everything that is left"),
+        ],
+        widget=widgets.UnfoldAdminRadioSelectWidget,
+        initial=LINES,
+    )
+    amount = forms.CharField(
+        required=False,
+        max_length=24,
+        widget=widgets.UnfoldAdminTextInputWidget,
+        help_text="For an amount, or for a part of the deposit: such as 12.50. A deposit without one goes back whole.",
+    )
+    with_deposits = forms.BooleanField(
+        required=False, label="With these articles' deposits", widget=widgets.UnfoldBooleanWidget
+    )
+
+    def __init__(self, order: Order, lines: list[OrderLine], *args: Any, **kwargs: Any) -> None:
+        self.order, self.lines = order, lines
+        super().__init__(*args, **kwargs)
+        worths = line_worths(order, lines)
+        for line in lines:
+            left = line.quantity - line.returned_quantity
+            if not left:
+                continue
+            worth = shop_amount(order.shop, worths[line.pk], order.currency)
+            self.fields[f"quantity_{line.pk}"] = forms.IntegerField(
+                label=f"{line.title} ({line.variant_key})",
+                required=False,
+                min_value=0,
+                max_value=left,
+                widget=widgets.UnfoldAdminIntegerFieldWidget,
+                help_text=f"Up to {left}. {worth} were paid for {line.quantity}.",
+            )
+            self.fields[f"restock_{line.pk}"] = forms.BooleanField(
+                label="They go on sale again", required=False, widget=widgets.UnfoldBooleanWidget
+            )
+        own = [name for name in self.fields if name.startswith(("quantity_", "restock_"))]
+        self.order_fields(["what", *own, "with_deposits", "amount", "reason"])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        given, what = (cleaned.get("amount") or "").strip(), cleaned.get("what")
+        cleaned["minor"] = None
+        if what == AMOUNT and not given:
+            self.add_error("amount", "How much?")
+        elif given and what in {AMOUNT, DEPOSIT}:
+            try:
+                cleaned["minor"] = to_minor(given, self.order.currency)
+            except MoneyError as error:
+                self.add_error("amount", error.detail)
+        if what == LINES and not self._chosen(cleaned):
+            self.add_error("what", "Say how many of which article.")
+        return cleaned
+
+    def command(self, key: str) -> ReturnCommand:
+        """The valid form as the verb takes it."""
+        data = self.cleaned_data
+        return ReturnCommand(
+            order_id=self.order.pk,
+            reason=data["reason"],
+            key=key,
+            lines=self._chosen(data) if data["what"] == LINES else (),
+            amount=data["minor"],
+            deposit=data["what"] == DEPOSIT or (data["what"] == LINES and data["with_deposits"]),
+        )
+
+    def _chosen(self, data: dict[str, Any]) -> tuple[LineReturned, ...]:
+        return tuple(
+            LineReturned(line.pk, quantity, bool(data.get(f"restock_{line.pk}")))
+            for line in self.lines
+            if (quantity := data.get(f"quantity_{line.pk}") or 0)
+        )
+
+
+def refund_page(desk: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+    """The button on an order's page. `desk` is the order's model admin, whose scope and templates it uses."""
+    order: Order | None = desk.get_object(request, object_id)
+    if order is None:
+        raise Http404
+    if not request.user.has_perm(PERMISSION) or not desk.in_scope(request, order):
+        raise PermissionDenied
+    lines = list(order.lines.all())
+    form = RefundForm(order, lines, request.POST if request.method == "POST" else None)
+    plan, token = None, ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            plan = plan_return(order=order, lines=lines, command=form.command(""))
+            confirmed = _confirmed_key(request, form)
+            if confirmed is not None:
+                return _carry_out(request, order, form.command(confirmed))
+            token = _token(request, form)
+        except HoldfastError as error:
+            plan = None
+            form.add_error(None, error.detail)
+    return _page(desk, request, order, form, plan, token)
+
+
+def _token(request: HttpRequest, form: RefundForm) -> str:
+    told = {"user": str(request.user.pk), "digest": form.command("").digest(), "nonce": uuid4().hex}
+    return signing.dumps(told, salt=SALT)
+
+
+def _confirmed_key(request: HttpRequest, form: RefundForm) -> str | None:
+    """The return's key, when this very choice was shown to this very person before; else it is shown first."""
+    if "confirm" not in request.POST:
+        return None
+    try:
+        told = signing.loads(request.POST.get("token", ""), salt=SALT, max_age=PAGE_SECONDS)
+    except signing.BadSignature:
+        return None
+    if told["user"] != str(request.user.pk) or told["digest"] != form.command("").digest():
+        return None
+    return f"staff:{told['nonce']}"
+
+
+def _carry_out(request: HttpRequest, order: Order, command: ReturnCommand) -> HttpResponse:
+    """Leads to the return, whatever became of it: its page says so."""
+    acting = staff_actor(request)
+    try:
+        asked_for(order.shop_id, lambda shop: return_order(shop=shop, command=command, acting=acting))
+        messages.success(request, "The refund is on its way.")
+    except HoldfastError as error:
+        messages.warning(request, error.detail)
+    made = Return.objects.for_shop(order.shop_id).filter(idempotency_key=command.key).first()
+    return HttpResponseRedirect(change_url(made or order) or "../")
+
+
+def _page(
+    desk: Any, request: HttpRequest, order: Order, form: RefundForm, plan: Plan | None, token: str
+) -> HttpResponse:
+    balance = balance_of(order)
+    context = {
+        **desk.admin_site.each_context(request),
+        "title": f"Give money back: order {order.number}",
+        "opts": desk.model._meta,
+        "form": form,
+        "token": token,
+        "plan": told_plan(order, plan) if plan else None,
+        "left": shop_amount(order.shop, balance.goods_left, order.currency),
+        "deposit_left": shop_amount(order.shop, balance.deposit_left, order.currency) if balance.deposit_left else "",
+        "back": change_url(order),
+    }
+    return TemplateResponse(request, "admin/refund.html", context)
+
+
+def told_plan(order: Order, plan: Plan) -> list[str]:
+    """What will happen, a sentence each."""
+
+    def amount(minor: int) -> str:
+        return shop_amount(order.shop, minor, order.currency)
+
+    told = []
+    if plan.goods:
+        told.append(f"{amount(plan.goods)} go back to the customer through Stripe.")
+    if plan.deposit:
+        told.append(f"{amount(plan.deposit)} of the deposit go back to the customer through Stripe.")
+    for wanted, line, worth in plan.chosen:
+        then = "They go on sale again." if wanted.restock else "They stay off the shelf."
+        told.append(f"{wanted.quantity} × {line.title} ({line.variant_key}) count as returned: {amount(worth)}. {then}")
+    return told
