@@ -48,6 +48,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.return", "assignment_return"),
             ("commerce.refund", "undo"),
             ("webhooks.eventcursor", "playlist_add_check"),
+            ("webhooks.finding", "difference"),
             ("commerce.dispute", "gavel"),
             ("commerce.journalentry", "account_balance"),
             ("commerce.reconciliationrecord", "merge"),

@@ -43,6 +43,7 @@ from tenants.errors import HoldfastError
 from tenants.models import Shop, ShopCredential
 from tenants.staff import StaffScope, staff_scope
 from webhooks import cursor_admin as cursor_admin  # registers its page
+from webhooks import finding_admin as finding_admin  # registers its page
 from webhooks.dead_letters import REPLAYABLE, Replay, associate_event, replay_event
 from webhooks.dispatch import HANDLERS
 from webhooks.masking import masked, masked_text

@@ -62,7 +62,7 @@ def run_once(*, now: datetime, since: datetime | None = None) -> CatchUpReport:
     began = time.monotonic()
     done, listed, missed = 0, 0, 0
     failed, unfinished = [], []
-    for account in _accounts():
+    for account in accounts():
         cursor = _claim(account, now=now, since=since)
         if cursor is None:
             continue
@@ -86,8 +86,10 @@ def run_once(*, now: datetime, since: datetime | None = None) -> CatchUpReport:
     return CatchUpReport(done, listed, missed, tuple(failed), tuple(unfinished))
 
 
-def _accounts() -> Iterator[ShopCredential | None]:
-    """None is the platform's; then those of shops, former ones included: money in flight outlives a change."""
+def accounts() -> Iterator[ShopCredential | None]:
+    """Whose books there are to read: None for the platform's, then those of shops, former ones included, because money
+    in flight outlives a change.
+    """
     yield None
     live = platform_scope().livemode
     known = ShopCredential.objects.filter(livemode=live).exclude(status=ShopCredential.Status.FORGOTTEN)

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from tenants.metrics import BUCKETS, NO_SHOP
-from webhooks.models import StripeEvent
+from webhooks.models import Finding, StripeEvent
 
 SIGNATURE_REFUSED = Counter("webhook_signature_refused_total", "Deliveries without a valid signature.", ["shop_id"])
 MALFORMED = Counter("webhook_malformed_total", "Signed bodies that are no event.", ["shop_id"])
@@ -40,3 +40,14 @@ class InboxGauges:
                 gauge.add_metric([shop_id], count)
         yield backlog
         yield dead
+        yield _findings()
+
+
+def _findings() -> Metric:
+    """Open differences between Stripe's books and ours, by the short index of the open ones."""
+    gauge = GaugeMetricFamily("reconciliation_findings", "Differences that nobody has put right.", labels=["shop_id"])
+    rows = Finding.objects.filter(state=Finding.State.OPEN).order_by().values_list("shop_id")
+    counts = {NO_SHOP: 0} | {shop_id or NO_SHOP: count for shop_id, count in rows.annotate(count=Count("pk"))}
+    for shop_id, count in counts.items():
+        gauge.add_metric([shop_id], count)
+    return gauge

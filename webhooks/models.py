@@ -113,3 +113,52 @@ class EventCursor(models.Model):
 
     def __str__(self) -> str:
         return self.account
+
+
+class Finding(models.Model):
+    """A difference between Stripe's books and ours, until somebody or something has put it right."""
+
+    class Kind(models.TextChoices):
+        MONEY_WITHOUT_ORDER = "money_without_order", "Money without order"
+        ORDER_WITHOUT_MONEY = "order_without_money", "Order without money"
+        REFUND_UNKNOWN = "refund_unknown", "Refund that isn't booked"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        FIXED = "fixed", "Fixed"
+        DISMISSED = "dismissed", "Dismissed"
+        GONE = "gone", "Gone by itself"
+
+    livemode = models.BooleanField()
+    account = models.CharField(max_length=64, db_collation="C")
+    kind = models.CharField(max_length=24, choices=Kind)
+    object_id = models.CharField(max_length=255, db_collation="C", help_text="Stripe's session, charge or refund.")
+    # Null where nobody can say whose money it is: then it is the platform's to find out.
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    order_number = models.CharField(max_length=24, blank=True, default="", db_collation="C")
+    currency = models.CharField(max_length=3)
+    amount = models.BigIntegerField(help_text="Minor units.")
+    detail = models.CharField(max_length=300)
+    state = models.CharField(max_length=12, choices=State, default=State.OPEN)
+    found_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="When a look found it last.")
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.CharField(max_length=150, blank=True, default="")
+
+    objects = ShopQuerySet["Finding"].as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(name="finding_once", fields=["livemode", "account", "kind", "object_id"]),
+            models.CheckConstraint(
+                name="finding_state_known", condition=Q(state__in=["open", "fixed", "dismissed", "gone"])
+            ),
+        )
+        indexes = (
+            models.Index(name="finding_by_shop", fields=["shop", "-id"]),  # reader: one shop's list
+            models.Index(name="finding_open", fields=["found_at"], condition=Q(state="open")),  # readers: list, job
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.object_id}"

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from tenants.task_roles import SystemTask
-from webhooks import catch_up, inbox
+from webhooks import catch_up, inbox, reconcile
 
 log = structlog.get_logger(__name__)
 
@@ -24,3 +24,9 @@ def sweep_events() -> None:
 def catch_up_events() -> None:
     """Every five minutes: what Stripe says it sent and nobody received."""
     catch_up.run_once(now=timezone.now())
+
+
+@shared_task(base=SystemTask, name="webhooks.reconcile", ignore_result=True)
+def reconcile_accounts() -> None:
+    """Every night: Stripe's books against ours."""
+    reconcile.run_once(now=timezone.now())

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
-    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Coupon", "CouponRedemption",
-    "Dispute", "EventDelivery", "Hold", "HoldItem", "Host", "Invoice", "JournalEntry", "JournalLine", "Membership",
-    "Order", "OrderLine", "PoolRoute", "Product", "ProductText", "ReconciliationRecord", "Refund", "Return",
-    "ReturnLine", "ServiceToken", "ShippingOption", "ShopCredential", "ShopSettings", "Shortage", "StockAlert",
-    "StockImport", "StockImportPart", "StockImportRow", "StockMovement", "StockOwner", "StockRow", "StripeEvent",
-    "StripeObject", "Subscription", "Variant", "WebhookSecret",
+    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Coupon",
+    "CouponRedemption", "Dispute", "EventDelivery", "Finding", "Hold", "HoldItem", "Host", "Invoice",
+    "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product", "ProductText",
+    "ReconciliationRecord", "Refund", "Return", "ReturnLine", "ServiceToken", "ShippingOption", "ShopCredential",
+    "ShopSettings", "Shortage", "StockAlert", "StockImport", "StockImportPart", "StockImportRow", "StockMovement",
+    "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Subscription", "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
@@ -53,6 +53,7 @@ ALLOWED = {
     "webhooks/admin.py:story": "Deliveries that the reader may see, of events that the reader may see.",
     "webhooks/backfill.py:_record": "Which ids of an account the map has, whosever they are: it never overwrites.",
     "webhooks/catch_up.py": "Events are stored before anybody knows whose they are; accounts of every shop are listed.",
+    "webhooks/reconcile.py": "An account's books are compared before anybody knows whose each entry is.",
     "webhooks/inbox.py": "Claims events by their key; the handler acts for the event's shop alone.",
     "webhooks/metrics.py": "Figures of the platform, labelled by shop.",
     "checkout/shortage_notes.py:_open": "Finds the cases of every shop; each is worked on for its own.",

@@ -39,7 +39,7 @@ from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, open_trade
 from tests.fixtures.workers import issue
 from tests.webhooks.deliver import deliver, event
-from webhooks.models import EventCursor, StripeEvent
+from webhooks.models import EventCursor, Finding, StripeEvent
 
 OURS = ("tenants", "inventory", "commerce", "checkout", "webhooks")
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
@@ -259,6 +259,11 @@ def finish(side: Side, standin: StandIn) -> None:
         side.holds[verb] = str(placed.hold_id)
     ShippingOption.objects.create(
         shop=side.trade.shop, names={"en": f"Sent by {side.shop_id}"}, currency="EUR", amount=490, countries=["DE"],
+    )  # fmt: skip
+    Finding.objects.create(
+        livemode=False, account="acct_standin", kind="refund_unknown", object_id=f"re_found_at_{side.shop_id}",
+        shop=side.trade.shop, currency="EUR", amount=100, detail=f"At {side.shop_id}", found_at=timezone.now(),
+        seen_at=timezone.now(),
     )  # fmt: skip
     read = {"read_stamp": 1, "read_at": timezone.now(), "created_at": timezone.now(), "stripe_account": "acct_standin"}
     Dispute.objects.create(
