@@ -178,7 +178,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             return []
         uses = CouponRedemption.objects.for_shop(order.shop_id).filter(order=order).select_related("coupon")
         return [
-            ("Coupon", format_html("{}, {}", reader_link(reader, use.coupon), use.get_state_display().lower()))
+            ("Coupon", format_html("{} ({})", reader_link(reader, use.coupon), use.get_state_display().lower()))
             for use in uses
         ]
 

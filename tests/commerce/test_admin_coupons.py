@@ -248,5 +248,5 @@ def test_the_orders_page_names_the_coupon(trade: Trade) -> None:
     made = redeem(trade, CouponFactory(shop=trade.shop, code="SPRING")).order
     type(made).objects.update(coupon_code="SPRING", discount_amount=250, total_amount=2250)
     page = desk().page(made)
-    assert "Discount: SPRING -€2.50" in text(page) and "Coupon SPRING, reserved" in text(page)
+    assert "Discount: SPRING -€2.50" in text(page) and "Coupon SPRING (reserved)" in text(page)
     assert address(Coupon, "change", made.redemptions.get().coupon_id) in html(page)
