@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_purchase import browser, page, pictures, put_in_cart, shop_url  # noqa: F401  fixtures
+from tests.browser.test_purchase import put_in_cart, shop_url
 from tests.fixtures.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
-def test_a_code_is_refused_at_its_field_and_then_taken_off(page: Page, stack: Stack, pictures: Path) -> None:  # noqa: F811
+def test_a_code_is_refused_at_its_field_and_then_taken_off(page: Page, stack: Stack, pictures: Path) -> None:
     put_in_cart(page, stack)
     page.goto(shop_url(stack, "/de/checkout"))
     page.get_by_label("E-Mail").fill("ada@example.test")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_purchase import browser, page, pictures  # noqa: F401  fixtures
 from tests.fixtures.periods import monday
 from tests.fixtures.stack import Stack
 
@@ -18,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SHOP = "cover-me-pretty"
 
 
-def test_a_week_and_a_day(page: Page, stack: Stack, pictures: Path) -> None:  # noqa: F811
+def test_a_week_and_a_day(page: Page, stack: Stack, pictures: Path) -> None:
     stack.sql("UPDATE tenants_shopsettings SET checkout_ui = 'hosted_page' WHERE shop_id = %s", SHOP)
     shop = str(stack.ready["shops"][SHOP])
     start = monday()
