@@ -95,7 +95,9 @@ class Quote:
         return [Priced(line.sku, line.variant_key, line.unit_amount * line.quantity) for line in self.lines]
 
     def hold_lines(self) -> list[Line]:
-        return [Line(sku=line.sku, variant_key=line.variant_key, quantity=line.quantity) for line in self.lines]
+        return [
+            Line(line.sku, line.variant_key, line.quantity, line.rental_start, line.rental_end) for line in self.lines
+        ]
 
     def order_lines(self) -> list[NewLine]:
         parts = self.coupon.parts if self.coupon else (0,) * len(self.lines)

@@ -36,7 +36,8 @@ from commerce.orders.orders import advance_order_within, charged_fields
 from inventory.errors import InsufficientStock, InventoryBusy, InventoryUnavailable
 from inventory.holds import Line, finish_holds_within
 from inventory.models import Hold
-from inventory.stock import take_stock_within
+from inventory.periods import has_periods
+from inventory.stock import book_periods_within, take_stock_within
 from tenants.audit import SETTLEMENT, record_audit
 from tenants.context import ShopContext
 from tenants.ownership import record_ownership
@@ -262,10 +263,14 @@ def _allocate(attempt: CheckoutAttempt, order: Order, now: datetime) -> bool:
         )
         if committed or Hold.objects.filter(attempt=attempt, status=Hold.Status.COMMITTED).exists():
             return True
-    lines = [Line(sku=line.sku, variant_key=line.variant_key, quantity=line.quantity) for line in order.lines.all()]
+    lines = [
+        Line(line.sku, line.variant_key, line.quantity, line.rental_start, line.rental_end)
+        for line in order.lines.all()
+    ]
+    take = book_periods_within if has_periods(lines) else take_stock_within
     try:
         with transaction.atomic():
-            take_stock_within(shop_id=order.shop_id, lines=lines, reference=str(order.pk), acting=SETTLEMENT, now=now)
+            take(shop_id=order.shop_id, lines=lines, reference=str(order.pk), acting=SETTLEMENT, now=now)
     except (InsufficientStock, InventoryUnavailable):
         return False
     return True

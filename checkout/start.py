@@ -38,8 +38,9 @@ from commerce.gateway.sessions import SessionFacts
 from commerce.models import Order
 from inventory.availability import available_for_lines
 from inventory.central import through_routes
-from inventory.errors import InsufficientStock, InventoryUnavailable, Shortage
+from inventory.errors import InsufficientStock, InventoryUnavailable, RentalUnavailable, Shortage
 from inventory.holds import combined, free_overdue, keys_in_the_way
+from inventory.periods import has_periods, short_periods
 from tenants.audit import CUSTOMER
 from tenants.context import ShopContext
 from tenants.errors import InvalidRequest
@@ -159,6 +160,10 @@ def refuse_short(*, shop: ShopContext, quote: Quote) -> None:
     if shop.policy.holds_stock:
         return
     lines = combined(quote.hold_lines())
+    if has_periods(lines):
+        if taken := short_periods(shop_id=shop.shop_id, lines=lines):
+            raise RentalUnavailable(taken)
+        return
     available = available_for_lines(shop_id=shop.shop_id, lines=lines)
     short = [
         Shortage(line.sku, line.variant_key, line.quantity, available[line.variant_key])

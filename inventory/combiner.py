@@ -30,6 +30,7 @@ from inventory import metrics
 from inventory.holds import PlacedHold, bound_request_id, place_hold, refuse_transaction, usable_ttl
 from inventory.lines import Line, combined, digest_of, storable
 from inventory.locks import busy
+from inventory.periods import has_periods
 from tenants.audit import Actor
 from tenants.database import current_scope
 from tenants.postgres.direct import ask_all
@@ -79,7 +80,8 @@ def place_hold_together(
     """
     refuse_transaction("place_hold_together")
     place = partial(place_hold, shop_id=shop_id, key=key, lines=lines, ttl_seconds=ttl_seconds, acting=acting, now=now)
-    if not settings.INVENTORY_COMBINES_HOLDS or acting.kind == "staff":  # what staff place is audited with it
+    # What staff place is audited with it, and days have a statement of their own.
+    if not settings.INVENTORY_COMBINES_HOLDS or acting.kind == "staff" or has_periods(lines):
         return place()
     wish = Wish(
         key=storable(key, "idempotencyKey"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from tenants.errors import HoldfastError, NotFound
+
+NAMED = 3
+"""Bookings that a sentence names; the answer has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,30 @@ class Shortage:
     variant_key: str
     requested: int
     available: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodShortage(Shortage):
+    """A line that can't be had on `days` of its period, or on days for cleaning after it. `available`: on the
+    scarcest of its days.
+    """
+
+    starts: date
+    ends: date
+    days: tuple[date, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Units of a stock row that are or will be out: under which hold, and from when until when."""
+
+    hold_id: UUID
+    status: str
+    held_for: str
+    quantity: int
+    starts: date
+    ends: date
+    blocked_until: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +78,32 @@ class InsufficientStock(HoldfastError):
                     "available": item.available,
                 }
                 for item in self.items
+            ]
+        }
+
+
+class RentalUnavailable(InsufficientStock):
+    """At least one line isn't there on all days of its period; nothing was booked."""
+
+    code = "rental_unavailable"
+
+    def __init__(self, items: Sequence[PeriodShortage]) -> None:
+        super().__init__(items)
+        self.detail = "Not everything is available on these days."
+        self.periods = tuple(items)
+
+    def members(self) -> dict[str, Any]:
+        return {
+            "items": [
+                {
+                    "sku": item.sku,
+                    "variantKey": item.variant_key,
+                    "requested": item.requested,
+                    "available": item.available,
+                    "rental": {"start": item.starts.isoformat(), "end": item.ends.isoformat()},
+                    "days": [day.isoformat() for day in item.days],
+                }
+                for item in self.periods
             ]
         }
 
@@ -152,6 +205,33 @@ class StockHeld(HoldfastError):
                     "expiresAt": holder.expires_at.isoformat().replace("+00:00", "Z"),
                 }
                 for holder in self.holders
+            ],
+        }
+
+
+class StockBooked(HoldfastError):
+    """The change would leave fewer units than are booked on some day. `bookings` say who has how many, and when."""
+
+    code = "wrong_state"
+
+    def __init__(self, *, on_hand: int, booked: int, bookings: Sequence[Booking]) -> None:
+        told = "; ".join(f"{b.quantity} from {b.starts} to {b.ends} in hold {b.hold_id}" for b in bookings[:NAMED])
+        more = " and more" if len(bookings) > NAMED else ""
+        super().__init__(f"{booked} of {on_hand} units are booked on one day; fewer can't be left. {told}{more}.")
+        self.on_hand, self.booked, self.bookings = on_hand, booked, tuple(bookings)
+
+    def members(self) -> dict[str, Any]:
+        return {
+            "onHand": self.on_hand,
+            "booked": self.booked,
+            "bookings": [
+                {
+                    "holdId": str(booking.hold_id),
+                    "quantity": booking.quantity,
+                    "rental": {"start": booking.starts.isoformat(), "end": booking.ends.isoformat()},
+                    "blockedUntil": booking.blocked_until.isoformat(),
+                }
+                for booking in self.bookings
             ],
         }
 

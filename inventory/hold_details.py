@@ -8,7 +8,7 @@ from uuid import UUID
 
 from inventory.errors import HoldNotFound
 from inventory.lines import Line
-from inventory.models import HoldItem
+from inventory.models import Hold, HoldItem, HoldPeriod
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class HoldDetails:
 
 
 def hold_details(*, shop_id: str, hold_id: UUID) -> HoldDetails:
-    """The shop's hold. One query. Raises HoldNotFound, for another shop's too."""
+    """The shop's hold. One query, three for a hold on periods. Raises HoldNotFound, for another shop's too."""
     items = list(
         HoldItem.objects.for_shop(shop_id)
         .filter(hold_id=hold_id)
@@ -38,9 +38,20 @@ def hold_details(*, shop_id: str, hold_id: UUID) -> HoldDetails:
         )
     )
     if not items:
-        raise HoldNotFound
+        return _periods_of(shop_id, hold_id)
     hold = items[0].hold
     lines = sorted(
         (Line(item.sku, item.variant_key, item.quantity) for item in items), key=lambda line: line.variant_key
     )
     return HoldDetails(hold_id, hold.status, hold.expires_at, tuple(lines))
+
+
+def _periods_of(shop_id: str, hold_id: UUID) -> HoldDetails:
+    """A booking that was called off has none left."""
+    hold = Hold.objects.for_shop(shop_id).filter(pk=hold_id).first()
+    if hold is None:
+        raise HoldNotFound
+    found = HoldPeriod.objects.for_shop(shop_id).filter(hold=hold).select_related("stock_row")
+    periods = found.order_by("stock_row__variant_key", "starts", "ends")
+    lines = tuple(Line(p.stock_row.sku, p.stock_row.variant_key, p.quantity, p.starts, p.ends) for p in periods)
+    return HoldDetails(hold_id, hold.status, hold.expires_at, lines)

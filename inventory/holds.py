@@ -36,6 +36,7 @@ from inventory.lines import lines_digest as lines_digest
 from inventory.locks import bound_lock_waits, busy, lock_hold
 from inventory.locks import busy_on_lock_timeout as busy_on_lock_timeout
 from inventory.models import Hold
+from inventory.periods import ask_for_periods, has_periods, refuse_where_central
 from inventory.release_guard import release_guard
 from tenants.audit import Actor, record_audit
 from tenants.database import as_shop, shop_tx
@@ -62,9 +63,11 @@ _FINISH: Final = "SELECT o_hold, o_shop FROM inventory_holds_finish(%s::uuid[], 
 _OVERDUE: Final = """
     SELECT h.id FROM inventory_hold h
     WHERE h.shop_id = %s AND h.status = 'active' AND h.held_for = %s AND h.expires_at <= %s
-      AND EXISTS (SELECT 1 FROM inventory_holditem i JOIN inventory_stockrow s ON s.id = i.stock_row_id
-                      LEFT JOIN inventory_poolroute r ON r.id = i.route_id
-                  WHERE i.hold_id = h.id AND coalesce(r.variant_key, s.variant_key) = ANY (%s::text[]))
+      AND (EXISTS (SELECT 1 FROM inventory_holditem i JOIN inventory_stockrow s ON s.id = i.stock_row_id
+                       LEFT JOIN inventory_poolroute r ON r.id = i.route_id
+                   WHERE i.hold_id = h.id AND coalesce(r.variant_key, s.variant_key) = ANY (%s::text[]))
+        OR EXISTS (SELECT 1 FROM inventory_holdperiod p JOIN inventory_stockrow s ON s.id = p.stock_row_id
+                   WHERE p.hold_id = h.id AND s.variant_key = ANY (%s::text[])))
     ORDER BY h.expires_at LIMIT %s
 """
 _MAKING_ROOM: Final = Actor("system", "making-room")
@@ -105,9 +108,10 @@ def place_hold_within(
     """Holds all lines or none, under `key`; a repeat finds the hold it made. One round trip.
 
     Joins the caller's transaction, and bounds every lock wait in the rest of it. Raises InvalidRequest, ShopExpired,
-    InsufficientStock, InventoryUnavailable, HoldKeyConflict and InventoryBusy with nothing written; leave the
-    transaction then, as its locks on the stock remain. Waiting too long is an OperationalError: see
-    busy_on_lock_timeout. `central` is `through_routes`' to say; without it a statement that fails isn't tried again.
+    InsufficientStock (RentalUnavailable for periods), InventoryUnavailable, HoldKeyConflict and InventoryBusy with
+    nothing written; leave the transaction then, as its locks on the stock remain. Waiting too long is an
+    OperationalError: see busy_on_lock_timeout. `central` is `through_routes`' to say; without it a statement that fails
+    isn't tried again.
     """
     answer = _placed(
         shop_id=shop_id,
@@ -172,13 +176,13 @@ def free_overdue(*, shop_id: str, variant_keys: Sequence[str], now: datetime) ->
     refuse_transaction("free_overdue")
     keys = list(variant_keys)
     with busy_on_lock_timeout(shop_id=shop_id), shop_tx(shop_id), connection.cursor() as cursor:
-        cursor.execute(f"{_OVERDUE} FOR UPDATE OF h SKIP LOCKED", [shop_id, "direct", now, keys, 100])
+        cursor.execute(f"{_OVERDUE} FOR UPDATE OF h SKIP LOCKED", [shop_id, "direct", now, keys, keys, 100])
         direct = [row[0] for row in cursor.fetchall()]
         freed = len(
             finish_holds_within(hold_ids=direct, outcome="expired", reason=TIME_WAS_UP, acting=_MAKING_ROOM, now=now)
         )
     with as_shop(shop_id), connection.cursor() as cursor:
-        cursor.execute(_OVERDUE, [shop_id, "checkout", now, keys, OWNED_AT_MOST])
+        cursor.execute(_OVERDUE, [shop_id, "checkout", now, keys, keys, OWNED_AT_MOST])
         owned = [row[0] for row in cursor.fetchall()]
     if owned:
         freed += release_guard().free_overdue(shop_id=shop_id, hold_ids=owned, within_seconds=FREE_WITHIN_SECONDS)
@@ -303,6 +307,14 @@ def _placed(
     request_id: str,
     central: Central,
 ) -> PlacedHold:
+    if has_periods(wanted):
+        if central == "enforced":
+            refuse_where_central(shop_id=shop_id, lines=wanted)
+        answer, placed, status, expires_at = ask_for_periods(
+            shop_id=shop_id, hold_id=hold_id, key=key, wanted=wanted, ttl_seconds=ttl_seconds, held_for=held_for,
+            now=now, request_id=request_id,
+        )  # fmt: skip
+        return _read_answer(shop_id, answer, placed, status, expires_at)
     keys = text_array([line.variant_key for line in wanted])
     quantities = "{" + ",".join([str(line.quantity) for line in wanted]) + "}"
     with query_may_fail(central):
@@ -322,14 +334,19 @@ def _placed(
         raise InsufficientStock(_shortages(wanted, json.loads(available)))
     if answer == "unavailable":
         raise InventoryUnavailable(json.loads(troubles))
+    found = _read_answer(shop_id, answer, placed, status, expires_at)
+    if troubles is not None:
+        count_fallback(shop_id=shop_id, troubles=json.loads(troubles))
+    return found
+
+
+def _read_answer(shop_id: str, answer: str, placed: UUID, status: str, expires_at: datetime) -> PlacedHold:
     if answer == "conflict":
         raise HoldKeyConflict
     if answer == "closed":
         raise ShopExpired("The shop is closed to new business.")
     if answer == "busy":
         raise busy(shop_id=shop_id)
-    if troubles is not None:
-        count_fallback(shop_id=shop_id, troubles=json.loads(troubles))
     return PlacedHold(placed, status, expires_at, idempotent_hit=answer != "created")
 
 

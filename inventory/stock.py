@@ -13,12 +13,21 @@ from typing import Final
 
 from django.db.models import F
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
-from inventory.errors import Holder, InsufficientStock, Shortage, StockHeld
-from inventory.holds import Line, bound_request_id, combined
+from inventory.errors import Holder, InsufficientStock, Shortage, StockBooked, StockHeld
+from inventory.holds import (
+    MIN_TTL_SECONDS,
+    Line,
+    bound_request_id,
+    combined,
+    finish_holds_within,
+    place_hold_within,
+)
 from inventory.locks import bound_lock_waits, busy_on_lock_timeout, lock_stock_rows, owner_tx
 from inventory.models import HoldItem, Pool, StockMovement, StockOwner, StockRow
 from inventory.models.stock import is_pool
+from inventory.periods import bookings_of, most_booked
 from inventory.sources import lock_sources
 from inventory.variants import parse_variant_key
 from tenants.audit import Actor, record_audit
@@ -27,6 +36,7 @@ from tenants.errors import InvalidRequest, NotFound
 Reason = StockMovement.Reason
 # Far from the column's end, so that no sum of movements comes near it.
 MAX_ON_HAND: Final = 1_000_000_000
+MOST_BUFFER_DAYS: Final = 30
 ADJUSTING: Final = frozenset({Reason.RECEIPT, Reason.ADJUSTMENT, Reason.RETURN})
 
 
@@ -111,7 +121,8 @@ def adjust_stock(
 ) -> StockChange:
     """Adds `delta` units, or takes them away. `reason` is receipt, adjustment or return; `note` says why.
 
-    Raises InvalidRequest, NotFound, InventoryBusy, and StockHeld when fewer units than are held would be left.
+    Raises InvalidRequest, NotFound, InventoryBusy, StockHeld when fewer units than are held would be left, and
+    StockBooked when fewer than are booked on some day.
     """
     if type(delta) is not int or not delta:
         raise InvalidRequest("An adjustment moves something.", {"delta": ["A whole number other than 0."]})
@@ -130,7 +141,8 @@ def recount_stock(
     """Makes `on_hand` what somebody counted, held units included. The difference is taken under the row's lock, so that
     sales in the meantime aren't undone.
 
-    Raises InvalidRequest, NotFound, InventoryBusy, and StockHeld when fewer units than are held were counted.
+    Raises InvalidRequest, NotFound, InventoryBusy, StockHeld when fewer units than are held were counted, and
+    StockBooked when fewer than are booked on some day.
     """
     _count(counted, "counted")
     with busy_on_lock_timeout(shop_id=shop_id), owner_tx(shop_id):
@@ -153,6 +165,19 @@ def set_low_stock_threshold(*, shop_id: str, stock_row_id: int, threshold: int, 
         _audit("stock.threshold_set", row, acting, note, {"before": before, "after": threshold})
 
 
+def set_buffer_days(*, shop_id: str, stock_row_id: int, days: int, note: str, acting: Actor) -> None:
+    """Days after each rental on which its units are cleaned, 0 to 30, for bookings from now on; those that are there
+    keep theirs. Raises InvalidRequest, NotFound, InventoryBusy.
+    """
+    if type(days) is not int or not 0 <= days <= MOST_BUFFER_DAYS:
+        raise InvalidRequest("Not a number of days.", {"bufferDays": [f"A whole number from 0 to {MOST_BUFFER_DAYS}."]})
+    with busy_on_lock_timeout(shop_id=shop_id), owner_tx(shop_id):
+        row = _locked(shop_id, stock_row_id)
+        before, row.buffer_days = row.buffer_days, days
+        row.save(update_fields=["buffer_days"])
+        _audit("stock.buffer_set", row, acting, note, {"before": before, "after": days})
+
+
 def take_stock_within(*, shop_id: str, lines: Sequence[Line], reference: str, acting: Actor, now: datetime) -> None:
     """Sells units that nobody holds: all lines or none, one movement each with `reference`; by route, as holds do.
 
@@ -172,6 +197,23 @@ def take_stock_within(*, shop_id: str, lines: Sequence[Line], reference: str, ac
     _apply(deltas, Reason.SALE, reference=reference, acting=acting, note="", now=now, for_shop=shop_id)
     sources.sold({line.variant_key: line.quantity for line in wanted})
     sources.count_fallback()
+
+
+def book_periods_within(*, shop_id: str, lines: Sequence[Line], reference: str, acting: Actor, now: datetime) -> None:
+    """Books days that nobody holds, for good: as take_stock_within does units. A hold of its own, committed at once,
+    keeps them. Raises RentalUnavailable and InventoryUnavailable with nothing written, and InventoryBusy.
+    """
+    placed = place_hold_within(
+        shop_id=shop_id,
+        hold_id=uuid7(),
+        key=f"paid:{reference}",
+        lines=lines,
+        ttl_seconds=MIN_TTL_SECONDS,
+        held_for="direct",
+        now=now,
+        request_id=bound_request_id(),
+    )
+    finish_holds_within(hold_ids=[placed.hold_id], outcome="committed", reason="Paid", acting=acting, now=now)
 
 
 def return_stock_within(
@@ -214,9 +256,19 @@ def _move(
     if row.on_hand + delta < row.held:
         holders = holders_of(owner_id=row.owner_id, stock_row_id=row.pk)
         raise StockHeld(on_hand=row.on_hand, held=row.held, holders=holders)
+    if delta < 0:
+        _refuse_booked(row, row.on_hand + delta, now=now)
     _count(row.on_hand + delta, "onHand")
     _apply([(row, delta)], reason, reference="", acting=acting, note=note, now=now)
     return StockChange(row.pk, row.on_hand, row.held, delta)
+
+
+def _refuse_booked(row: StockRow, left: int, *, now: datetime) -> None:
+    """Raises StockBooked when a day from now on has more units booked than would be left of the locked row."""
+    booked = most_booked(owner_id=row.owner_id, row_ids=[row.pk], now=now).get(row.pk, 0)
+    if left < booked:
+        bookings = bookings_of(owner_id=row.owner_id, stock_row_id=row.pk, now=now)
+        raise StockBooked(on_hand=row.on_hand, booked=booked, bookings=bookings)
 
 
 def _apply(

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from inventory.availability import available_for_lines
-from inventory.errors import InsufficientStock, Shortage
+from inventory.errors import InsufficientStock, RentalUnavailable, Shortage
 from inventory.lines import Line, combined
+from inventory.periods import available_for_periods, has_periods, short_periods
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,17 @@ class Checked:
 
 
 def validate_lines(*, shop_id: str, lines: Iterable[Line]) -> tuple[Checked, ...]:
-    """The lines in order of their variants, duplicates summed, each with what is available. One query.
+    """The lines in order of their variants, duplicates summed, each with what is available. One query, for periods two.
 
-    A variant without a stock row has 0. Raises InsufficientStock with the short lines, InvalidRequest, and
-    InventoryUnavailable where placing a hold would.
+    A variant without a stock row has 0. Raises InsufficientStock with the short lines (RentalUnavailable for periods),
+    InvalidRequest, and InventoryUnavailable where placing a hold would.
     """
     wanted = combined(lines)
+    if has_periods(wanted):
+        if short_days := short_periods(shop_id=shop_id, lines=wanted):
+            raise RentalUnavailable(short_days)
+        left = available_for_periods(shop_id=shop_id, lines=wanted)
+        return tuple(Checked(line, units) for line, units in zip(wanted, left, strict=True))
     available = available_for_lines(shop_id=shop_id, lines=wanted)
     checked = tuple(Checked(line, available[line.variant_key]) for line in wanted)
     short = [

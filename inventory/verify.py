@@ -1,5 +1,6 @@
 """The proof that the stock is what its history says (I13): `held` is the sum of active hold items, `on_hand` the sum of
-movements, for every row; `held` of a route is the sum of its shop's active items on it. It reports, and never repairs.
+movements, for every row; `held` of a route is the sum of its shop's active items on it; what is booked on a day is the
+sum of the holds that have it. It reports, and never repairs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import InventoryRun
+from inventory.periods import first_day
 
 log = structlog.get_logger(__name__)
 
@@ -50,14 +52,33 @@ _DRIFT: Final = """
         SELECT r.id AS route_id, r.shop_id, r.variant_key, r.held, coalesce(routed.units, 0) AS held_by_items
         FROM inventory_poolroute r LEFT JOIN routed ON routed.route_id = r.id
         WHERE (%(owner)s::text IS NULL OR %(owner)s IN (r.shop_id, r.pool_id)) AND r.held <> coalesce(routed.units, 0)),
-    listed_routes AS (SELECT * FROM route_drift ORDER BY shop_id, variant_key LIMIT %(listed)s)
+    listed_routes AS (SELECT * FROM route_drift ORDER BY shop_id, variant_key LIMIT %(listed)s),
+    booking AS (
+        SELECT p.shop_id AS owner_id, p.stock_row_id, p.starts + g.n AS day, sum(p.quantity) AS units
+        FROM inventory_holdperiod p JOIN inventory_hold h ON h.id = p.hold_id
+        CROSS JOIN LATERAL generate_series(greatest(0, %(since)s - p.starts), p.blocked_until - p.starts) AS g (n)
+        WHERE h.status IN ('active', 'committed') AND p.blocked_until >= %(since)s
+          AND (%(owner)s::text IS NULL OR p.shop_id = %(owner)s)
+        GROUP BY 1, 2, 3),
+    day_drift AS MATERIALIZED (
+        SELECT s.id AS stock_row_id, s.owner_id, s.variant_key, coalesce(d.day, booking.day) AS day,
+            coalesce(d.booked, 0) AS booked, coalesce(booking.units, 0) AS booked_by_holds,
+            coalesce(d.capacity, s.on_hand) AS capacity, s.on_hand
+        FROM (SELECT * FROM inventory_stockday WHERE day >= %(since)s
+                AND (%(owner)s::text IS NULL OR owner_id = %(owner)s)) d
+        FULL JOIN booking USING (owner_id, stock_row_id, day)
+        JOIN inventory_stockrow s ON s.id = coalesce(d.stock_row_id, booking.stock_row_id)
+        WHERE coalesce(d.booked, 0) <> coalesce(booking.units, 0) OR coalesce(d.capacity, s.on_hand) <> s.on_hand),
+    listed_days AS (SELECT * FROM day_drift ORDER BY owner_id, variant_key, day LIMIT %(listed)s)
     SELECT
         (SELECT count(*) FROM inventory_stockrow WHERE %(owner)s::text IS NULL OR owner_id = %(owner)s),
         (SELECT coalesce(jsonb_object_agg(c.owner_id, c.rows), '{}')
             FROM (SELECT d.owner_id, count(*) AS rows
-                  FROM (SELECT owner_id FROM drift UNION ALL SELECT shop_id FROM route_drift) d GROUP BY d.owner_id) c),
+                  FROM (SELECT owner_id FROM drift UNION ALL SELECT shop_id FROM route_drift
+                  UNION ALL SELECT owner_id FROM day_drift) d GROUP BY d.owner_id) c),
         (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.owner_id, l.variant_key), '[]') FROM listed l),
-        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.shop_id, l.variant_key), '[]') FROM listed_routes l)
+        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.shop_id, l.variant_key), '[]') FROM listed_routes l),
+        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.owner_id, l.variant_key, l.day), '[]') FROM listed_days l)
 """
 
 
@@ -86,14 +107,29 @@ class RouteDrift:
 
 
 @dataclass(frozen=True, slots=True)
+class DayDrift:
+    """A day of a row, yesterday or later, that hasn't booked what its holds say, or not of as many as there are."""
+
+    stock_row_id: int
+    owner_id: str
+    variant_key: str
+    day: str
+    booked: int
+    booked_by_holds: int
+    capacity: int
+    on_hand: int
+
+
+@dataclass(frozen=True, slots=True)
 class StockProof:
-    """`drifted` counts rows per owner, and routes per shop; the other two list the first thousand of each."""
+    """`drifted` counts rows and days per owner, and routes per shop; the others list the first thousand of each."""
 
     rows: int
     drifted: dict[str, int]
     drifts: tuple[Drift, ...]
     seconds: float
     route_drifts: tuple[RouteDrift, ...] = ()
+    day_drifts: tuple[DayDrift, ...] = ()
     run_id: int | None = None
     """Of the run that keeps it; None for a proof that nobody keeps."""
 
@@ -125,6 +161,17 @@ class StockProof:
                 }
                 for drift in self.route_drifts
             ],
+            "dayDrifts": [
+                {
+                    "stockRowId": drift.stock_row_id,
+                    "owner": drift.owner_id,
+                    "variantKey": drift.variant_key,
+                    "day": drift.day,
+                    "booked": {"day": drift.booked, "holds": drift.booked_by_holds},
+                    "capacity": {"day": drift.capacity, "row": drift.on_hand},
+                }
+                for drift in self.day_drifts
+            ],
             "seconds": round(self.seconds, 3),
         }
 
@@ -133,14 +180,16 @@ def verify_stock(*, owner_id: str | None = None) -> StockProof:
     """Compares every row with its history, or one owner's rows. Writes nothing."""
     began = time.monotonic()
     with connection.cursor() as cursor:
-        cursor.execute(_DRIFT, {"owner": owner_id, "listed": MAX_LISTED})
-        rows, drifted, listed, routes = cursor.fetchone()
+        since = first_day(timezone.now())
+        cursor.execute(_DRIFT, {"owner": owner_id, "listed": MAX_LISTED, "since": since})
+        rows, drifted, listed, routes, days = cursor.fetchone()
     return StockProof(
         rows=rows,
         drifted=dict(sorted(json.loads(drifted).items())),
         drifts=tuple(Drift(**drift) for drift in json.loads(listed)),
         seconds=time.monotonic() - began,
         route_drifts=tuple(RouteDrift(**drift) for drift in json.loads(routes)),
+        day_drifts=tuple(DayDrift(**drift) for drift in json.loads(days)),
     )
 
 
@@ -161,5 +210,7 @@ def prove_stock() -> StockProof:
         log.error("stock_drift", shop_id=drift.owner_id, **asdict(drift))
     for route in proof.route_drifts[:MAX_LOGGED]:
         log.error("allocation_drift", **asdict(route))
+    for day in proof.day_drifts[:MAX_LOGGED]:
+        log.error("booking_drift", shop_id=day.owner_id, **asdict(day))
     log.info("stock_verified", rows=proof.rows, drifted=sum(proof.drifted.values()), seconds=round(proof.seconds, 3))
     return replace(proof, run_id=run.pk)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from commerce.cart.lines import CartLineFacts, CartSnapshot
+from commerce.cart.lines import CartLineFacts, CartSnapshot, Lines
 from commerce.catalog.images import image_url
 from commerce.catalog.lookup import CatalogItem, items_by_key
 from commerce.catalog.pricing import deposit_amount
@@ -15,6 +15,8 @@ from commerce.rentals.periods import PeriodProblem, period_problem, shop_today
 from commerce.rentals.pricing import RentalPrice, rental_days, rental_price
 from commerce.shipping.offers import ShippingOffer, offers
 from inventory.availability import available_by_key
+from inventory.lines import Line
+from inventory.periods import available_for_periods
 from tenants.context import ShopContext
 
 
@@ -90,10 +92,8 @@ def hydrate(*, shop: ShopContext, cart: CartSnapshot, locale: str) -> HydratedCa
     """
     keys = [line.variant_key for line in cart.lines]
     items = items_by_key(shop_id=shop.shop_id, variant_keys=keys, locale=locale)
-    available = available_by_key(shop_id=shop.shop_id, variant_keys=sorted(set(keys))) if keys else {}
-    lines = tuple(
-        _line(shop, line, items.get(line.variant_key), available.get(line.variant_key, 0)) for line in cart.lines
-    )
+    available = _available(shop, cart.lines)
+    lines = tuple(_line(shop, line, items.get(line.variant_key), available.get(line.line_id, 0)) for line in cart.lines)
     return HydratedCart(
         cart_id=cart.cart_id if cart.generation else None,
         currency=shop.policy.currency,
@@ -110,6 +110,21 @@ def newly_shown(*, before: CartSnapshot, cart: HydratedCart) -> dict[UUID, tuple
         for line in cart.lines
         if line.unit_amount is not None and remembered.get(line.line_id) != (line.unit_amount, cart.currency)
     }
+
+
+def _available(shop: ShopContext, lines: Lines) -> dict[UUID, int]:
+    """Units that each line could have on its own: of a rental, on all of its days. A query for either kind of line."""
+    rented = [
+        (line.line_id, Line(line.sku, line.variant_key, line.quantity, line.rental_start, line.rental_end))
+        for line in lines
+        if line.rental_start is not None
+    ]
+    left = available_for_periods(shop_id=shop.shop_id, lines=[line for _, line in rented])
+    found = dict(zip([line_id for line_id, _ in rented], left, strict=True))
+    sold = [line for line in lines if line.rental_start is None]
+    keys = sorted({line.variant_key for line in sold})
+    by_key = available_by_key(shop_id=shop.shop_id, variant_keys=keys) if keys else {}
+    return found | {line.line_id: by_key.get(line.variant_key, 0) for line in sold}
 
 
 def _line(shop: ShopContext, line: CartLineFacts, item: CatalogItem | None, available: int) -> HydratedLine:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from inventory.admin.bookings import HoldPeriodInline
 from inventory.admin.standing import behind, session, stories_of, then
 from inventory.errors import HoldInCheckout
 from inventory.holds import MAX_TTL_SECONDS, MIN_TTL_SECONDS, HoldState, commit_hold, extend_hold, release_hold
@@ -100,8 +101,10 @@ def _extend(hold: Hold, mandate: Mandate) -> str:
 
 
 def _units(hold: Hold) -> str:
-    """`3 × HB#size:M, 1 × CAP`. Reads the items with their rows."""
-    return ", ".join(f"{item.quantity} × {item.variant_key}" for item in hold.items.all())
+    """`3 × HB#size:M, 1 × CAP`, with the days of a rental. Reads the items and periods with their rows."""
+    units = [f"{item.quantity} × {item.variant_key}" for item in hold.items.all()]
+    days = [f"{p.quantity} × {p.stock_row.variant_key}, {p.starts} to {p.ends}" for p in hold.periods.all()]
+    return ", ".join(units) or "; ".join(days)
 
 
 class HoldItemInline(ReadOnlyInline[HoldItem, Hold]):
@@ -152,7 +155,7 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     ordering = ("-id",)
     sortable_by = ("id",)
     readonly_fields = ("state", "age", "time_left", "created", "ends", "finished", "lives", "shop_name")
-    inlines = (HoldItemInline,)
+    inlines = (HoldItemInline, HoldPeriodInline)
     empty_text = "No hold yet. The first checkout places one."
     reason_actions = (
         ReasonAction(
@@ -188,8 +191,14 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
             super()
             .get_queryset(request)
             .select_related("shop__settings")
-            .prefetch_related("items__stock_row", "items__route")
+            .prefetch_related("items__stock_row", "items__route", "periods__stock_row")
         )
+
+    def get_inlines(self, request: HttpRequest, obj: Hold | None) -> Any:
+        """A hold has units for good or for days, never both."""
+        if obj is None:
+            return self.inlines
+        return [HoldPeriodInline if obj.periods.exists() else HoldItemInline]
 
     def get_fieldsets(self, request: HttpRequest, obj: Hold | None = None) -> Any:
         if obj is None:

@@ -11,10 +11,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
+from inventory.admin.bookings import (
+    BufferForm,
+    booking_in_words,
+    explain_days,
+    plan_buffer,
+    rents_out,
+    set_buffer,
+)
 from inventory.admin.columns import owner
 from inventory.admin.standing import STATES, explain_row, in_words
 from inventory.availability import state_of
-from inventory.errors import StockHeld
+from inventory.errors import StockBooked, StockHeld
 from inventory.models import Hold, Pool, StockMovement, StockRow
 from inventory.stock import (
     ADJUSTING,
@@ -85,9 +93,11 @@ def _stock_plan(row: StockRow) -> str:
 
 def _holders(error: HoldfastError) -> list[tuple[Hold, str]]:
     """Who holds what a refusal would have taken away."""
+    now = timezone.now()
+    if isinstance(error, StockBooked):
+        return [(Hold(pk=booking.hold_id), booking_in_words(booking, now=now)) for booking in error.bookings]
     if not isinstance(error, StockHeld):
         return []
-    now = timezone.now()
     return [(Hold(pk=holder.hold_id), in_words(holder, now=now)) for holder in error.holders]
 
 
@@ -221,7 +231,7 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
     # The order that the unique key is in; the counters have no index, as it would slow every hold down.
     ordering = ("owner", "variant_key")
     sortable_by = ("variant_key",)
-    fields = ("owner", "sku", "variant_key", "low_stock_threshold", "opened")
+    fields = ("owner", "sku", "variant_key", "low_stock_threshold", "buffer_days", "opened")
     readonly_fields = ("opened",)
     inlines = (MovementInline,)
     empty_text = "No stock yet. Add a row per variant, or import a file."
@@ -255,6 +265,15 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
             permission="inventory.change_stockrow",
             form=ThresholdForm,
         ),
+        ReasonAction(
+            name="buffer",
+            label="Set days for cleaning",
+            plan=plan_buffer,
+            verb=set_buffer,
+            permission="inventory.change_stockrow",
+            form=BufferForm,
+            help="Of shops that rent out: how long units stay in after each return.",
+        ),
     )
 
     def import_link(self, request: HttpRequest) -> HttpResponse:
@@ -286,7 +305,8 @@ class StockRowAdmin(ReadOnlyAdmin[StockRow]):
     def panels(self, row: StockRow, reader: User) -> list[tuple[str, dict[str, Any]]]:
         """What the page says before it names the row's own fields."""
         title = "Why it is available" if row.available else "Why it is not available"
-        return [panel(title, lambda: explain_row(row, reader))]
+        panels = [panel(title, lambda: explain_row(row, reader))]
+        return [*panels, panel("Who has it when", lambda: explain_days(row, reader))] if rents_out(row) else panels
 
     def get_fields(self, request: HttpRequest, obj: StockRow | None = None) -> Any:
         opening = ("shop", "pool", "sku", "variant", "on_hand", "low_stock_threshold", "reason")

@@ -12,7 +12,16 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from inventory import metrics
-from inventory.api.inputs import CommitHold, ExtendHold, PlaceHold, ReleaseHold, hold_key, read_hold_id, to_lines
+from inventory.api.inputs import (
+    CommitHold,
+    ExtendHold,
+    Period,
+    PlaceHold,
+    ReleaseHold,
+    hold_key,
+    read_hold_id,
+    to_lines,
+)
 from inventory.api.views import answer_json
 from inventory.combiner import place_hold_together
 from inventory.hold_details import hold_details
@@ -24,10 +33,11 @@ from tenants.context import current_shop
 from tenants.identity import refuse_other_shop
 
 
-class HeldItem(msgspec.Struct, rename="camel"):
+class HeldItem(msgspec.Struct, rename="camel", omit_defaults=True):
     sku: str
     variant_key: str
     quantity: int
+    rental: Period | None = None
 
 
 class HoldAnswer(msgspec.Struct, rename="camel"):
@@ -48,7 +58,7 @@ class HoldsView(APIView):
         body = read_input(request, PlaceHold)
         refuse_other_shop(body.shop_id)
         shop = current_shop()
-        lines = combined(to_lines(body.items))
+        lines = combined(to_lines(body.items, rents=shop.policy.kind == "rental"))
         placed = place_hold_together(
             shop_id=shop.shop_id,
             key=hold_key(body.idempotency_key),
@@ -126,4 +136,12 @@ def _shown(hold_id: UUID, state: HoldState | None = None) -> HttpResponse:
 
 
 def _items(lines: Iterable[Line]) -> list[HeldItem]:
-    return [HeldItem(sku=line.sku, variant_key=line.variant_key, quantity=line.quantity) for line in lines]
+    return [
+        HeldItem(
+            sku=line.sku,
+            variant_key=line.variant_key,
+            quantity=line.quantity,
+            rental=Period(line.starts, line.ends) if line.starts and line.ends else None,
+        )
+        for line in lines
+    ]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID, uuid4
 
+import msgspec
 from django.http import QueryDict
 from msgspec import Meta, Struct
 
 from inventory.errors import ContradictingVariant, HoldNotFound, VariantConflict
 from inventory.holds import MAX_TTL_SECONDS, MIN_TTL_SECONDS
-from inventory.lines import MAX_LINES, MAX_QUANTITY, Line
+from inventory.lines import LONGEST_PERIOD_DAYS, MAX_LINES, MAX_QUANTITY, Line
 from inventory.variants import MAX_KEY_LENGTH, MAX_SKU_LENGTH, MalformedVariant, complete_key, variant_key
 from tenants.errors import InvalidRequest
 
@@ -28,6 +30,13 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_LENGTH)]
 Ttl: TypeAlias = Annotated[int, Meta(ge=MIN_TTL_SECONDS, le=MAX_TTL_SECONDS)]
 
 
+class Period(Struct, forbid_unknown_fields=True, frozen=True):
+    """Days of pick-up and return, both included, `YYYY-MM-DD`, by the shop's clocks."""
+
+    start: date
+    end: date
+
+
 class Item(Struct, forbid_unknown_fields=True, frozen=True, rename="camel"):
     """Units of one variant. `variantKey`, whole or without its SKU, is the older way to name it."""
 
@@ -35,6 +44,7 @@ class Item(Struct, forbid_unknown_fields=True, frozen=True, rename="camel"):
     quantity: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
     variant_attributes: Annotated[dict[Name, Name], Meta(max_length=20)] | None = None
     variant_key: Name | None = None
+    rental: Period | None = None
 
 
 Items: TypeAlias = Annotated[list[Item], Meta(min_length=1, max_length=MAX_LINES)]
@@ -76,8 +86,10 @@ class ReleaseHold(Struct, forbid_unknown_fields=True, frozen=True, rename="camel
     shop_id: str | None = None
 
 
-def to_lines(items: Sequence[Item]) -> list[Line]:
-    """The items with their canonical keys. Raises VariantConflict and InvalidRequest."""
+def to_lines(items: Sequence[Item], *, rents: bool) -> list[Line]:
+    """The items with their canonical keys. In a shop that `rents` out each has a period, elsewhere none. Raises
+    VariantConflict and InvalidRequest.
+    """
     lines, contradicting = [], []
     for number, item in enumerate(items):
         key = by_attributes = _by_attributes(item, number)
@@ -85,7 +97,11 @@ def to_lines(items: Sequence[Item]) -> list[Line]:
             key = _by_key(item, item.variant_key, number)
             if item.variant_attributes is not None and key != by_attributes:
                 contradicting.append(ContradictingVariant(item.sku, item.variant_key, item.variant_attributes))
-        lines.append(Line(item.sku, key, item.quantity))
+        if (item.rental is not None) != rents:
+            said = "A rental needs the days of pick-up and return." if rents else "This shop doesn't rent out."
+            raise InvalidRequest("The request body is not valid.", {f"items[{number}].rental": [said]})
+        starts, ends = (item.rental.start, item.rental.end) if item.rental else (None, None)
+        lines.append(Line(item.sku, key, item.quantity, starts, ends))
     if contradicting:
         raise VariantConflict(contradicting)
     return lines
@@ -107,9 +123,23 @@ def read_hold_id(text: str) -> UUID:
     return hold_id
 
 
+def read_period(query: QueryDict) -> Period | None:
+    """The days between `start` and `end`, or None without either. Raises InvalidRequest."""
+    asked = {name: query[name] for name in ("start", "end") if name in query}
+    if not asked:
+        return None
+    try:
+        period = msgspec.convert(asked, Period, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest("The query is not valid.", {"start": [str(error)]}) from error
+    if not 0 <= (period.end - period.start).days < LONGEST_PERIOD_DAYS:
+        raise InvalidRequest("The query is not valid.", {"end": [f"From the start on, {LONGEST_PERIOD_DAYS} days."]})
+    return period
+
+
 def read_skus(query: QueryDict) -> list[str]:
     """The `sku` parameters in their order, each once. Raises InvalidRequest on anything else in the query."""
-    if unknown := sorted(set(query) - {"sku"}):
+    if unknown := sorted(set(query) - {"sku", "start", "end"}):
         raise InvalidRequest("The query is not valid.", {name: ["Unknown parameter."] for name in unknown})
     given = query.getlist("sku")
     if not 1 <= len(given) <= MAX_SKUS:

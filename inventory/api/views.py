@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 import msgspec
@@ -14,13 +14,15 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from inventory import metrics
-from inventory.api.inputs import Validate, read_skus, to_lines
+from inventory.api.inputs import Period, Validate, read_period, read_skus, to_lines
 from inventory.availability import Availability, available_for_skus
 from inventory.errors import InsufficientStock, InventoryUnavailable
+from inventory.periods import PeriodAvailability, available_skus
 from inventory.validation import Checked, validate_lines
 from tenants.api.inputs import read_input
 from tenants.callers import caller_of
 from tenants.context import current_shop
+from tenants.errors import InvalidRequest
 from tenants.identity import refuse_other_shop
 
 # Seconds. There is no cache of ours behind it, so this is all the staleness that an answer can have.
@@ -32,6 +34,8 @@ class AvailabilityItem(msgspec.Struct, rename="camel"):
     variant_key: str
     available: int
     state: str
+    short_days: list[date] | msgspec.UnsetType = msgspec.UNSET
+    """Of a period: the days on which there is none."""
 
 
 class AvailabilityAnswer(msgspec.Struct, rename="camel"):
@@ -60,13 +64,18 @@ class HealthAnswer(msgspec.Struct, rename="camel"):
 
 
 class AvailabilityView(APIView):
-    """`?sku=A&sku=B`: every variant of the SKUs. Answers 304 to a current ETag, which `asOf` is no part of."""
+    """`?sku=A&sku=B`: every variant of the SKUs. Answers 304 to a current ETag, which `asOf` is no part of.
+
+    `&start=…&end=…` in a shop that rents out: what is there on each of these days, and on days for cleaning after them.
+    """
 
     def get(self, request: Request) -> HttpResponse:
         shop = current_shop()
         skus = read_skus(request.query_params)
-        found = available_for_skus(shop_id=shop.shop_id, skus=skus)
-        items = [_item(variant) for variant in found]
+        period = read_period(request.query_params)
+        if period is not None and shop.policy.kind != "rental":
+            raise InvalidRequest("The query is not valid.", {"start": ["This shop doesn't rent out."]})
+        items = _items(shop.shop_id, skus, period)
         etag = f'"{hashlib.sha256(msgspec.json.encode([shop.shop_id, items])).hexdigest()[:32]}"'
         if _is_current(request.headers.get("If-None-Match", ""), etag):
             response = HttpResponse(status=304)
@@ -84,8 +93,9 @@ class ValidateView(APIView):
     def post(self, request: Request) -> HttpResponse:
         body = read_input(request, Validate)
         refuse_other_shop(body.shop_id)
-        shop_id = current_shop().shop_id
-        lines = to_lines(body.items)
+        shop = current_shop()
+        shop_id = shop.shop_id
+        lines = to_lines(body.items, rents=shop.policy.kind == "rental")
         try:
             checked = validate_lines(shop_id=shop_id, lines=lines)
         except (InsufficientStock, InventoryUnavailable, OperationalError, InterfaceError):
@@ -112,8 +122,23 @@ def answer_json(body: msgspec.Struct, *, status: int = 200) -> HttpResponse:
     return response
 
 
-def _item(found: Availability) -> AvailabilityItem:
-    return AvailabilityItem(sku=found.sku, variant_key=found.variant_key, available=found.available, state=found.state)
+def _items(shop_id: str, skus: list[str], period: Period | None) -> list[AvailabilityItem]:
+    if period is None:
+        return [_item(variant) for variant in available_for_skus(shop_id=shop_id, skus=skus)]
+    found = available_skus(shop_id=shop_id, skus=skus, starts=period.start, ends=period.end)
+    return [_item(variant, short_days=list(variant.short_days)) for variant in found]
+
+
+def _item(
+    found: Availability | PeriodAvailability, *, short_days: list[date] | msgspec.UnsetType = msgspec.UNSET
+) -> AvailabilityItem:
+    return AvailabilityItem(
+        sku=found.sku,
+        variant_key=found.variant_key,
+        available=found.available,
+        state=found.state,
+        short_days=short_days,
+    )
 
 
 def _validated(item: Checked) -> ValidatedItem:

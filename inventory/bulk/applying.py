@@ -46,7 +46,7 @@ def apply_rows_within(
     if absent:
         present |= stock_by_key(shop_id=shop_id, keys=[key for _, key in absent])
     judged = [row for row in wanted if row.pk not in fates]
-    stock = locked_stock(shop_id=shop_id, row_ids={present[row.variant_key].row_id for row in judged})
+    stock = locked_stock(shop_id=shop_id, row_ids={present[row.variant_key].row_id for row in judged}, now=now)
     for row in judged:
         own = stock[present[row.variant_key].row_id]
         is_new = row.variant_key in opened
@@ -71,7 +71,8 @@ def undo_rows_within(
     the reason in its problem. A threshold goes back if it still is the import's.
     """
     shop_id = batch.owner_id
-    stock = locked_stock(shop_id=shop_id, row_ids={row.stock_row_id for row in rows if row.stock_row_id is not None})
+    row_ids = {row.stock_row_id for row in rows if row.stock_row_id is not None}
+    stock = locked_stock(shop_id=shop_id, row_ids=row_ids, now=now)
     fates, moves = dict[int, Fate](), list[Move]()
     for row in rows:
         own = stock[row.stock_row_id or 0]

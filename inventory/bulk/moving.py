@@ -13,6 +13,7 @@ from inventory.bulk.judging import Stock
 from inventory.holds import bound_request_id
 from inventory.locks import lock_stock_rows
 from inventory.models import StockMovement, StockRow
+from inventory.periods import most_booked
 from inventory.stock import holders_of
 from tenants.audit import Actor
 
@@ -58,10 +59,16 @@ def stock_by_key(*, shop_id: str, keys: Collection[str]) -> dict[str, Stock]:
     return {key: Stock(*numbers) for key, *numbers in found}
 
 
-def locked_stock(*, shop_id: str, row_ids: Collection[int]) -> dict[int, Stock]:
-    """The shop's rows, locked until the transaction ends, by id."""
+def locked_stock(*, shop_id: str, row_ids: Collection[int], now: datetime) -> dict[int, Stock]:
+    """The shop's rows, locked until the transaction ends, by id. What is booked on a day counts as held: a file may not
+    take it away either.
+    """
     rows = lock_stock_rows(owner_id=shop_id, row_ids=row_ids)
-    return {row.pk: Stock(row.pk, row.on_hand, row.held, row.low_stock_threshold) for row in rows}
+    booked = most_booked(owner_id=shop_id, row_ids=row_ids, now=now)
+    return {
+        row.pk: Stock(row.pk, row.on_hand, max(row.held, booked.get(row.pk, 0)), row.low_stock_threshold)
+        for row in rows
+    }
 
 
 def open_rows(*, shop_id: str, variants: Sequence[tuple[str, str]], now: datetime) -> set[str]:

@@ -1,4 +1,5 @@
 from inventory.models.alert import AlertDelivery, StockAlert
+from inventory.models.booking import HoldPeriod, StockDay
 from inventory.models.hold import Hold, HoldItem
 from inventory.models.pool import Pool, PoolRoute
 from inventory.models.run import InventoryRun
@@ -9,10 +10,12 @@ __all__ = [
     "AlertDelivery",
     "Hold",
     "HoldItem",
+    "HoldPeriod",
     "InventoryRun",
     "Pool",
     "PoolRoute",
     "StockAlert",
+    "StockDay",
     "StockImport",
     "StockImportPart",
     "StockImportRow",

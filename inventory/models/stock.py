@@ -64,6 +64,9 @@ class StockRow(models.Model):
         expression=F("on_hand") - F("held"), output_field=models.IntegerField(), db_persist=True
     )
     low_stock_threshold = models.PositiveIntegerField(default=0)
+    buffer_days = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Days after each rental on which its units are cleaned and can't go out."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = OwnerQuerySet["StockRow"].as_manager()

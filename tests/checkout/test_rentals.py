@@ -8,18 +8,25 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from checkout import stripe_session
 from checkout.models import CheckoutAttempt
 from checkout.settle import settle_session
 from commerce.models import JournalEntry, JournalLine, Order, OrderLine, Product, Variant
-from inventory.models import Hold
+from inventory.holds import finish_holds_within
+from inventory.models import Hold, StockDay, StockRow
+from inventory.stock import recount_stock
+from inventory.verify import verify_stock
+from tenants.audit import Actor
 from tenants.context import load_shop
 from tenants.models import ShopSettings
 from tests.fixtures.periods import days_from, monday
 from tests.fixtures.standin import StandIn
-from tests.fixtures.trade import RentalTrade
+from tests.fixtures.trade import RentalTrade, in_threads
+from tests.fixtures.workers import issue
 
 MONDAY = monday()
 WEEK_AND_A_DAY = days_from(MONDAY, 8)
@@ -221,3 +228,156 @@ def test_many_deposits_are_one_line_where_stripe_takes_no_more(
     assert [(i["quantity"], i["price_data"]["unit_amount"]) for i in items] == [(3, 2500), (1, 5000), (1, 36000)]
     assert items[2]["price_data"]["product_data"]["name"] == "Deposits, refundable"
     assert standin.session(answer["sessionId"])["amount_total"] == answer["amounts"]["total"] == 48500
+
+
+# ---------------------------------------------------------------- days are booked
+def booked(trade: RentalTrade) -> dict[int, int]:
+    days = StockDay.objects.filter(stock_row=trade.stock, booked__gt=0).values_list("day", "booked")
+    return {(day - MONDAY).days: units for day, units in days}
+
+
+def own(units: int) -> None:
+    row = StockRow.objects.get()
+    recount_stock(
+        shop_id=row.owner_id, stock_row_id=row.pk, counted=units, note="A test", acting=Actor("system", "test")
+    )  # fmt: skip
+
+
+def test_a_checkout_books_days_and_leaves_the_stock_owned(rental_trade: RentalTrade, standin: StandIn) -> None:
+    session_id = keyed(rental_trade, rental_trade.line(days_from(MONDAY, 2), 3)).json()["sessionId"]
+    assert booked(rental_trade) == {0: 3, 1: 3}
+    standin.pay(session_id)
+    settle_session(shop=load_shop("band"), session_id=session_id)
+    assert booked(rental_trade) == {0: 3, 1: 3}
+    facts = rental_trade.facts()
+    assert (facts["on_hand"], facts["held"], facts["sales"], facts["orders"], facts["holds"]) == (
+        10, 0, 0, ["confirmed"], ["committed"],
+    )  # fmt: skip
+    assert rental_trade.buyer().call("GET", "/api/cart").status_code == 200
+    # What is gone on these days is there on others.
+    assert keyed(rental_trade, rental_trade.line(days_from(MONDAY, 1), 8)).status_code == 409
+    assert keyed(rental_trade, rental_trade.line(days_from(MONDAY + timedelta(days=2), 1), 8)).status_code == 201
+
+
+def test_taken_days_are_told_with_when(rental_trade: RentalTrade, standin: StandIn) -> None:
+    own(1)
+    first = keyed(rental_trade, rental_trade.line(days_from(MONDAY, 2))).json()
+    refused = keyed(rental_trade, rental_trade.line(days_from(MONDAY, 4)))
+    assert (refused.status_code, refused.json()["code"], refused.json()["items"]) == (
+        409,
+        "rental_unavailable",
+        [
+            {
+                "sku": "BAND",
+                "variantKey": rental_trade.variant.variant_key,
+                "requested": 1,
+                "available": 0,
+                "rental": days_from(MONDAY, 4),
+                "days": [str(MONDAY), str(MONDAY + timedelta(days=1))],
+            }
+        ],
+    )
+    buyer = rental_trade.buyer_of(rental_trade.line(days_from(MONDAY, 4)))
+    assert buyer.call("GET", "/api/cart").json()["lines"][0]["available"] == 0
+    standin.call(f"sessions/{first['sessionId']}/expire", {})
+    settle_session(shop=load_shop("band"), session_id=first["sessionId"])
+    assert booked(rental_trade) == {}
+    assert buyer.checkout().status_code == 201
+
+
+def test_twenty_customers_one_cape(rental_trade: RentalTrade, standin: StandIn) -> None:
+    """Overlapping periods, all at once: whoever gets a session has every one of its days alone."""
+    own(1)
+    periods = [days_from(MONDAY + timedelta(days=shift), 3) for shift in range(5) for _ in range(4)]
+    answers = in_threads([lambda period=period: keyed(rental_trade, rental_trade.line(period)) for period in periods])
+    got = [period for period, answer in zip(periods, answers, strict=True) if answer.status_code == 201]
+    assert {answer.status_code for answer in answers} <= {201, 409, 429}
+    assert got and set(booked(rental_trade).values()) == {1}
+    assert len(booked(rental_trade)) == 3 * len(got)
+    assert verify_stock().clean
+
+
+def test_a_repeat_books_nothing_twice(rental_trade: RentalTrade, standin: StandIn) -> None:
+    own(1)
+    buyer = rental_trade.buyer_of(rental_trade.line(days_from(MONDAY, 2)))
+    answers = in_threads([buyer.twin().checkout for _ in range(8)])
+    assert len({answer.json()["sessionId"] for answer in answers}) == 1
+    assert booked(rental_trade) == {0: 1, 1: 1}
+    buyer.call("PUT", "/api/cart", {"lines": [rental_trade.line(days_from(MONDAY + timedelta(days=1), 2))]})
+    assert buyer.checkout().status_code == 201
+    assert booked(rental_trade) == {1: 1, 2: 1}
+
+
+def test_a_shop_that_holds_nothing_books_when_it_is_paid(rental_trade: RentalTrade, standin: StandIn) -> None:
+    own(1)
+    ShopSettings.objects.update(inventory_mode="validate_only")
+    first, second = (keyed(rental_trade, rental_trade.line(days_from(MONDAY, 2))).json() for _ in range(2))
+    assert (first["inventoryReservationId"], booked(rental_trade)) == (None, {})
+    for session in (first, second):
+        standin.pay(session["sessionId"])
+        settle_session(shop=load_shop("band"), session_id=session["sessionId"])
+    assert booked(rental_trade) == {0: 1, 1: 1}
+    assert sorted(Order.objects.values_list("status", flat=True)) == ["confirmed", "review"]
+    refused = keyed(rental_trade, rental_trade.line(days_from(MONDAY, 1)))
+    assert (refused.status_code, refused.json()["code"]) == (409, "rental_unavailable")
+    assert verify_stock().clean
+
+
+def test_paid_after_its_days_were_given_back(rental_trade: RentalTrade, standin: StandIn) -> None:
+    """W6: taken again where they are free; else the order goes to the desk."""
+    own(1)
+    session_id = keyed(rental_trade, rental_trade.line(days_from(MONDAY, 2))).json()["sessionId"]
+    standin.pay(session_id)
+    hold = Hold.objects.get()
+    finish_holds(hold.pk)
+    assert booked(rental_trade) == {}
+    settle_session(shop=load_shop("band"), session_id=session_id)
+    assert (booked(rental_trade), Order.objects.get().status) == ({0: 1, 1: 1}, "confirmed")
+
+
+def finish_holds(hold_id: Any) -> None:
+    with transaction.atomic():
+        finish_holds_within(
+            hold_ids=[hold_id], outcome="expired", reason="A test", acting=Actor("system", "test"), now=timezone.now()
+        )
+
+
+def test_availability_by_period(rental_trade: RentalTrade, standin: StandIn) -> None:
+    own(2)
+    keyed(rental_trade, rental_trade.line(days_from(MONDAY, 2), 2))
+    ask = rental_trade.buyer().call
+    path = "/api/inventory/availability"
+    later = days_from(MONDAY + timedelta(days=2), 3)
+    answer = ask("GET", path, {"sku": "BAND", **days_from(MONDAY, 3)})
+    [item] = answer.json()["items"]
+    assert (item["available"], item["state"], item["shortDays"]) == (
+        0, "out", [str(MONDAY), str(MONDAY + timedelta(days=1))],
+    )  # fmt: skip
+    [item] = ask("GET", path, {"sku": "BAND", **later}).json()["items"]
+    assert (item["available"], item["state"], item["shortDays"]) == (2, "in_stock", [])
+    assert ask("GET", path, {"sku": "BAND"}).json()["items"][0]["available"] == 2
+    for bad in ({"start": "x", "end": "y"}, {"start": str(MONDAY)}, days_from(MONDAY, 0), days_from(MONDAY, 367)):
+        assert ask("GET", path, {"sku": "BAND", **bad}).status_code == 400
+    ShopSettings.objects.update(kind="sale")
+    assert ask("GET", path, {"sku": "BAND", **later}).status_code == 400
+
+
+def test_what_is_called_off_is_refunded_with_its_deposit_and_free_again(
+    rental_trade: RentalTrade, standin: StandIn
+) -> None:
+    session_id = keyed(rental_trade, rental_trade.line(days_from(MONDAY, 2), 3)).json()["sessionId"]
+    standin.pay(session_id)
+    settle_session(shop=load_shop("band"), session_id=session_id)
+    order = Order.objects.get()
+    line = {"lineId": str(order.lines.get().pk), "quantity": 2, "restock": True}
+    body = {"orderId": str(order.pk), "lines": [line], "deposit": True, "reason": "Called off", "idempotencyKey": "k"}
+    token = issue("band", "payments:write")
+    answer = rental_trade.buyer().call("POST", "/api/return", body, Authorization=f"Bearer {token}")
+    assert answer.status_code == 201, answer.json()
+    assert sum(refund["amount"] for refund in answer.json()["refunds"]) == 2 * (5000 + 9000)
+    assert booked(rental_trade) == {0: 1, 1: 1}
+    rental_trade.stock.refresh_from_db()
+    assert rental_trade.stock.on_hand == 10
+    balances = JournalLine.objects.filter(account="deposits_held").aggregate(left=Sum("amount"))
+    assert balances == {"left": -9000}
+    assert verify_stock().clean

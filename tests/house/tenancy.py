@@ -8,10 +8,12 @@ from collections.abc import Iterator
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
     "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Coupon",
-    "CouponRedemption", "Dispute", "EventDelivery", "Finding", "Hold", "HoldItem", "Host", "Invoice",
+    "CouponRedemption", "Dispute", "EventDelivery", "Finding", "Hold", "HoldItem", "HoldPeriod", "Host",
+    "Invoice",
     "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product", "ProductText",
     "ReconciliationRecord", "Refund", "Return", "ReturnLine", "ServiceToken", "ShippingOption", "ShopCredential",
-    "ShopSettings", "Shortage", "StockAlert", "StockImport", "StockImportPart", "StockImportRow", "StockMovement",
+    "ShopSettings", "Shortage", "StockAlert", "StockDay", "StockImport", "StockImportPart", "StockImportRow",
+    "StockMovement",
     "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Subscription", "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}

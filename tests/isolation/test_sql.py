@@ -38,6 +38,7 @@ TELLING = {
     "checkout_shortage_order_id_key": "The random id of an order.",
     "commerce_order_hold_id_key": "The random id of a hold.",
     "hold_item_one_per_row": "The random id of a hold.",
+    "hold_period_once": "The random id of a hold.",
     "order_line_position": "The random id of an order.",
     "order_one_per_session": "The id of a Stripe session.",
     "refund_one_per_object": "The id of a refund at Stripe.",

@@ -35,6 +35,7 @@ from tenants.staff import SEE_EVERY_SHOP
 from tenants.tokens import issue_front_door_token
 from tests.factories.commerce import CouponFactory, ProductFactory, ProductTextFactory, VariantFactory
 from tests.factories.inventory import PoolFactory, PoolRouteFactory, StockRowFactory
+from tests.fixtures.periods import monday
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, open_trade
 from tests.fixtures.workers import issue
@@ -212,6 +213,14 @@ def finish(side: Side, standin: StandIn) -> None:
     )
     commit_hold(
         shop_id=side.shop_id, hold_id=through_the_pool.hold_id, reason="", acting=Actor("staff", side.staff.username)
+    )
+    day = monday()
+    place_hold(
+        shop_id=side.shop_id,
+        key=f"days-of-{side.shop_id}",
+        lines=[Line(side.trade.variant.sku, side.trade.variant.variant_key, 1, day, day)],
+        ttl_seconds=600,
+        acting=Actor("staff", side.staff.username),
     )
     record_audit(
         shop_id=side.shop_id, acting=Actor("staff", side.staff.username), action="stock.adjusted",

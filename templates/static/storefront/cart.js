@@ -91,6 +91,9 @@ function priceChange(line) {
 function hint(line) {
   if (line.rental?.problem) return text("daysGone");
   if (!line.purchasable) return text("gone");
+  if (line.rental && line.available < line.quantity) {
+    return line.available > 0 ? text("shortDays", { count: line.available }) : text("taken");
+  }
   if (line.available <= 0) return text("soldOut");
   return line.available < line.quantity ? text("short", { count: line.available }) : "";
 }

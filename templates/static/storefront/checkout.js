@@ -198,10 +198,17 @@ const priceItem = (item) =>
 
 const shortItem = (item) => text("shortItem", { ...item, title: titleOf(item) });
 
+function takenItem(item) {
+  const { start, end } = item.rental;
+  const days = Math.round((Date.parse(end) - Date.parse(start)) / 86_400_000) + 1;
+  return text("takenItem", { ...item, title: `${titleOf(item)}, ${rentalText({ start, end, days })}` });
+}
+
 // Problem code → what the page says: the family of its texts, and what beyond title and text it shows.
 const EXPLANATIONS = {
   inventory_busy: () => ({ name: "busy", retry: "again" }),
   inventory_insufficient: ({ items = [] }) => ({ name: "short", items: items.map(shortItem) }),
+  rental_unavailable: ({ items = [] }) => ({ name: "taken", items: items.map(takenItem) }),
   PRICE_CHANGED: ({ items = [] }) => ({ name: "price", items: items.map(priceItem), retry: "accept" }),
   payment_unknown: () => ({ name: "unknown", retry: "again" }),
   payment_rejected: () => ({ name: "rejected", retry: "again" }),

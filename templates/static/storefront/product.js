@@ -67,7 +67,7 @@ async function askPrices() {
 }
 
 function stockText(variant) {
-  if (variant.state === "out") return text("out");
+  if (variant.state === "out") return text(isRental ? "taken" : "out");
   return variant.state === "low" ? text("low", { count: variant.available }) : text("inStock");
 }
 
@@ -98,11 +98,17 @@ function update() {
   if (variant.image && image.getAttribute("src") !== variant.image) image.src = variant.image;
 }
 
-async function poll() {
+let looked = 0;
+
+async function look() {
+  const turn = (looked += 1);
   if (document.visibilityState === "visible") {
     try {
       const sku = encodeURIComponent(product.dataset.sku);
-      const { items } = await call("GET", `/api/inventory/availability?sku=${sku}`);
+      const { start, end } = form.elements;
+      const days = isRental && !periodProblem() ? `&start=${start.value}&end=${end.value}` : "";
+      const { items } = await call("GET", `/api/inventory/availability?sku=${sku}${days}`);
+      if (turn !== looked) return; // other days have been chosen meanwhile
       for (const item of items) {
         const variant = variants.find(({ key }) => key === item.variantKey);
         if (variant) Object.assign(variant, { available: item.available, state: item.state });
@@ -112,6 +118,10 @@ async function poll() {
       // The last known stock stays on the page; the cart and the checkout ask again.
     }
   }
+}
+
+async function poll() {
+  await look();
   setTimeout(poll, POLL_MS);
 }
 
@@ -154,7 +164,10 @@ form.addEventListener("change", (event) => {
     form.elements.end.value = form.elements.start.value;
   }
   if (isRental) form.elements.end.min = form.elements.start.value;
-  if (isRental && ["start", "end"].includes(event.target.name)) askPrices();
+  if (isRental && ["start", "end"].includes(event.target.name)) {
+    askPrices();
+    look();
+  }
   show(find("[data-added]"), false);
   update();
 });
