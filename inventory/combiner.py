@@ -83,14 +83,7 @@ def place_hold_together(
     # What staff place is audited with it, and days have a statement of their own.
     if not settings.INVENTORY_COMBINES_HOLDS or acting.kind == "staff" or has_periods(lines):
         return place()
-    wish = Wish(
-        key=storable(key, "idempotencyKey"),
-        lines=combined(lines),
-        ttl_seconds=usable_ttl(ttl_seconds),
-        now=now or timezone.now(),
-        request_id=bound_request_id()[:64],
-    )
-    return place(first=partial(_in_turn, shop_id, wish))
+    return place(first=partial(_in_turn, shop_id=shop_id, key=key, lines=lines, ttl_seconds=ttl_seconds, now=now))
 
 
 def place_together(*, shop_id: str, wishes: Sequence[Wish]) -> None:
@@ -123,24 +116,33 @@ def place_together(*, shop_id: str, wishes: Sequence[Wish]) -> None:
         metrics.LOCK_WAIT.labels(shop_id).observe(rows[0][2])
 
 
-def _in_turn(shop_id: str, wish: Wish, plain: Callable[[], PlacedHold]) -> PlacedHold:
+def _in_turn(
+    plain: Callable[[], PlacedHold],
+    *,
+    shop_id: str,
+    key: str,
+    lines: Sequence[Line],
+    ttl_seconds: int,
+    now: datetime | None,
+) -> PlacedHold:
     """The wish's answer: `plain`'s own, or that of a statement for all who waited."""
-    lane = (current_scope.get(), shop_id, wish.lines[0].variant_key)
-    with _guard:
-        waiting = _lanes.get(lane)
-        if waiting is None:
-            _lanes[lane] = []
-            wish.leads = [wish]
-        elif len(waiting) < WAITING_AT_MOST:
-            waiting.append(wish)
-        else:
-            wish.told.set()
-    if wish.leads is None:
-        _await_turn(shop_id, lane, wish)
+    lane = (current_scope.get(), shop_id, min((line.variant_key for line in lines), default=""))
+    if _leads(lane):  # nearly everybody, for next to nothing
+        return _ahead(lane, plain)
+    wish = Wish(
+        key=storable(key, "idempotencyKey"),
+        lines=combined(lines),
+        ttl_seconds=usable_ttl(ttl_seconds),
+        now=now or timezone.now(),
+        request_id=bound_request_id()[:64],
+    )
+    if _leads(lane, wish):
+        return _ahead(lane, plain)
+    _await_turn(shop_id, lane, wish)
+    if wish.leads == [wish]:
+        return _ahead(lane, plain)
     if wish.leads is not None:
         try:
-            if wish.leads == [wish]:
-                return plain()
             _place_for(shop_id, wish.leads)
         finally:
             _next(lane)
@@ -151,6 +153,28 @@ def _in_turn(shop_id: str, wish: Wish, plain: Callable[[], PlacedHold]) -> Place
     metrics.HOLDS_CREATED.labels(shop_id).inc()
     metrics.HOLDS_COMBINED.labels(shop_id).inc()
     return wish.placed
+
+
+def _leads(lane: Lane, wish: Wish | None = None) -> bool:
+    """Whether nobody was placing in the lane; otherwise the wish waits there, or needn't because too many do."""
+    with _guard:
+        waiting = _lanes.get(lane)
+        if waiting is None:
+            _lanes[lane] = []
+            return True
+        if wish is not None:
+            if len(waiting) < WAITING_AT_MOST:
+                waiting.append(wish)
+            else:
+                wish.told.set()
+        return False
+
+
+def _ahead(lane: Lane, plain: Callable[[], PlacedHold]) -> PlacedHold:
+    try:
+        return plain()
+    finally:
+        _next(lane)
 
 
 def _place_for(shop_id: str, wishes: list[Wish]) -> None:

@@ -84,6 +84,8 @@ def _counted(logs: list[str]) -> Took:
         for line in log.splitlines()
         if len(words := line.split()) >= 6
     )
+    if not calls:
+        raise RuntimeError("pgbench came to nothing in its time: this machine has too much else to do.")
     warm = calls[0][0] + WARMING_SECONDS
     counted = [(ended, took) for ended, took in calls if ended > warm] or calls
     seconds = counted[-1][0] - counted[0][0]

@@ -199,7 +199,7 @@ def test_nobody_else_there_is_the_plain_verb():
 
 def test_whoever_waits_is_placed_with_the_others(settings):
     """One goes ahead and meets a lock; those behind her are placed by one statement, the last units by arrival."""
-    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 20_000
     row = StockRowFactory(on_hand=8)
     created = counted("inventory_hold_created_total", row)
     works = [lambda number=number: together(row, key=f"k{number}") for number in range(12)]
@@ -219,7 +219,7 @@ def test_whoever_waits_is_placed_with_the_others(settings):
 
 
 def test_repeats_and_conflicts_among_those_who_wait(settings):
-    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 20_000
     row = StockRowFactory(on_hand=50)
     quantities = [1, 1, 1, 2, 1, 1]
     keys = ["a", "b", "b", "b", "c", "c"]
@@ -241,7 +241,7 @@ def test_repeats_and_conflicts_among_those_who_wait(settings):
 
 
 def test_a_turn_that_does_not_come_is_busy_and_leaves_nothing(settings):
-    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 20_000
     row = StockRowFactory()
     with ExitStack() as crowd:
         with elsewhere(lambda: hold_within(row, key="somebody else")):
@@ -258,7 +258,7 @@ def test_a_turn_that_does_not_come_is_busy_and_leaves_nothing(settings):
 
 
 def test_more_than_may_wait_do_not(settings, monkeypatch):
-    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 20_000
     monkeypatch.setattr(combiner, "WAITING_AT_MOST", 2)
     row = StockRowFactory()
     works = [lambda number=number: together(row, key=f"k{number}") for number in range(6)]
@@ -272,7 +272,7 @@ def test_more_than_may_wait_do_not(settings, monkeypatch):
 
 def test_a_connection_that_dies_in_the_middle_leaves_nothing_half(settings):
     """The one who places for all loses his connection while they wait: each then finds out alone, under his own key."""
-    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 20_000
     row = StockRowFactory(sku="AAA")
     other = StockRowFactory(owner=row.owner, sku="BBB", on_hand=20)
     works = [
@@ -301,7 +301,7 @@ def test_a_connection_that_dies_in_the_middle_leaves_nothing_half(settings):
 
 def test_lanes_are_a_shops_own(settings):
     """The same variant of two shops is two rows, and nobody places for another shop."""
-    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 20_000
     mine, theirs = StockRowFactory(sku="BAND"), StockRowFactory(sku="BAND")
     with ExitStack() as crowd, elsewhere(lambda: hold_within(mine, key="somebody else")):
         crowd.enter_context(a_crowd([lambda: together(mine, key="k")]))
@@ -352,7 +352,7 @@ def test_a_caller_with_a_transaction_of_its_own_is_refused():
 
 
 def test_a_forked_process_begins_without_anybody_waiting(settings):
-    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 20_000
     row = StockRowFactory()
     with ExitStack() as crowd, elsewhere(lambda: hold_within(row, key="somebody else")):
         crowd.enter_context(a_crowd([lambda: together(row, key="k")]))
@@ -366,7 +366,7 @@ def test_a_forked_process_begins_without_anybody_waiting(settings):
 
 def test_over_http_many_at_once_sell_what_there_is(settings):
     settings.SERVICE_TOKEN_SECONDS = 60.0
-    settings.INVENTORY_LOCK_TIMEOUT_MS = 5_000
+    settings.INVENTORY_LOCK_TIMEOUT_MS = 20_000
     row = StockRowFactory(owner__shop=HostFactory(shop__id="acme").shop, sku="BAND", on_hand=5)
     token = issue(row.owner_id)
     together_at = threading.Barrier(12)

@@ -70,7 +70,7 @@ def waiting_for_locks():
         return cursor.fetchone()[0]
 
 
-def until(true, seconds=5.0):
+def until(true, seconds=15.0):
     over = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < over, "it never came to that"
