@@ -35,9 +35,9 @@ def page(browser: Browser) -> Iterator[Page]:
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        # Chromium calls refusals errors: the payment page's 402 to a declined card, a shop's 429 while it is busy.
+        # Chromium calls refusals errors: the payment page's 402 to a declined card, a shop's 409 and 429.
         address = message.location["url"]
-        refusal = "/c/pay/" in address or "/c/frame/" in address or "429" in message.text
+        refusal = "/c/pay/" in address or "/c/frame/" in address or "429" in message.text or "409" in message.text
         if message.type == "error" and not refusal:
             complaints.append(message.text)
 
