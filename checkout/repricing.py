@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from checkout.contracts import StartCheckout, WantedLine
 from checkout.errors import AmountTooLarge, AmountTooSmall
+from checkout.taxes import QuotedTax, Taxable, quoted_tax
 from commerce.api.inputs import BAD_PERIOD
 from commerce.catalog.errors import NotPurchasable, UnknownSku
 from commerce.catalog.lookup import CatalogItem, items_by_key
@@ -50,6 +51,7 @@ class QuoteLine:
     rental: RentalPrice | None
     deposit_amount: int
     problem: PeriodProblem | None
+    tax_code: str
     shown_amount: int | None
     shown_currency: str
 
@@ -63,6 +65,7 @@ class Quote:
     generation: int | None
     shipping: ShippingOffer | None = None
     coupon: CouponOffer | None = None
+    tax: QuotedTax | None = None
 
     @property
     def subtotal(self) -> int:
@@ -87,8 +90,26 @@ class Quote:
         return self.shipping.amount if self.shipping else 0
 
     @property
+    def tax_amount(self) -> int:
+        """What is known of it: nothing while Stripe is to compute it."""
+        return self.tax.amount if self.tax else 0
+
+    @property
+    def net_subtotal(self) -> int:
+        """The merchandise without the tax in it, as an order keeps it: its parts add up whatever the prices contain."""
+        return self.subtotal - (self.tax.amount if self.tax and self.tax.inclusive else 0)
+
+    @property
     def total(self) -> int:
-        return self.subtotal - self.discount + self.shipping_amount + self.deposit
+        return self.net_subtotal - self.discount + self.shipping_amount + self.deposit + self.tax_amount
+
+    def taxable(self) -> Taxable:
+        return Taxable(
+            goods=[line.unit_amount * line.quantity for line in self.lines],
+            deposits=[line.deposit_amount * line.quantity for line in self.lines if line.deposit_amount],
+            discount=self.discount,
+            currency=self.currency,
+        )
 
     def merchandise(self) -> list[Priced]:
         """What a coupon may take something off: neither deposits nor shipping."""
@@ -123,7 +144,8 @@ def reprice(
     *, shop: ShopContext, command: StartCheckout, wanted: Sequence[WantedLine], generation: int | None
 ) -> Quote:
     """Prices `wanted` from the shop's catalog, in one query; the shipping option and the coupon that `command` names
-    take another each. A coupon that can't be used is told by the quote, and refused when nothing is repeated.
+    take another each, and so do the shop's own tax rates. A coupon that can't be used is told by the quote, and refused
+    when nothing is repeated.
 
     Raises UnknownSku for what the shop doesn't have, another shop's SKUs included, NotPurchasable for what it doesn't
     sell now, InvalidRequest for an option it doesn't offer, AmountTooSmall and AmountTooLarge for a total that Stripe
@@ -155,6 +177,8 @@ def reprice(
         quote = replace(quote, shipping=chosen_shipping(shop=shop, command=command, subtotal=quote.subtotal))
     if command.coupon_code:
         quote = replace(quote, coupon=applied_coupon(shop=shop, command=command, quote=quote))
+    tax = quoted_tax(shop=shop, command=command, offer=quote.shipping, taxable=quote.taxable(), today=today)
+    quote = replace(quote, tax=tax)
     if quote.coupon is None or quote.coupon.refusal is None:
         refuse_uncollectable(quote.total, currency)
     return quote
@@ -177,6 +201,7 @@ def _line(wanted: WantedLine, item: CatalogItem, *, terms: RentalTerms, today: d
         rental=rental,
         deposit_amount=deposit_amount(item, rental_start=wanted.rental_start),
         problem=problem,
+        tax_code=item.tax_code,
         shown_amount=wanted.shown_amount,
         shown_currency=wanted.shown_currency,
     )
@@ -260,6 +285,7 @@ def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout, ac
             # Absent without one, so that what was claimed before there were any is still the same purchase.
             **({"shipping": [str(quote.shipping.option_id), quote.shipping.amount]} if quote.shipping else {}),
             **({"coupon": [quote.coupon.code, quote.coupon.amount]} if quote.coupon else {}),
+            **({"tax": quote.tax.identity} if quote.tax else {}),
             "lines": sorted(
                 [
                     line.variant_key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from checkout.models import CheckoutAttempt
 from checkout.rate_limit import Turnstile
 from checkout.repricing import Quote, refuse_unrentable, reprice
 from checkout.settle import SessionVerdict, judge_session, settle_session
+from checkout.taxes import known_to_stripe
 from commerce.cart.carts import cart_snapshot
 from commerce.gateway.client import AccessOnce, create_session, read_session
 from commerce.gateway.failures import StripeFailure
@@ -92,6 +93,8 @@ def start_checkout(*, shop: ShopContext, command: StartCheckout, turnstile: Turn
         judged = True
         try:
             refuse_short(shop=shop, quote=quote)
+            # Asks Stripe where a tax rate is new to the account; no tx.
+            quote = replace(quote, tax=known_to_stripe(quote.tax, shop=shop, access=stripe.selling()))
             account = stripe.selling().scope.account
             claim = partial(claim_attempt, shop=shop, command=command, quote=quote, changes=changes, account=account)
             attempt = through_routes(shop_id=shop.shop_id, work=claim)  # tx 1

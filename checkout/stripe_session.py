@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.utils.translation import gettext, override
 from checkout.contracts import StartCheckout
 from checkout.coupons import coupon_id
 from checkout.repricing import LONGEST_TITLE, Quote, QuoteLine
+from checkout.taxes import AUTOMATIC, QuotedTax
 from commerce.money import stripe_amount
 from tenants.context import ShopContext
 
@@ -22,7 +24,7 @@ MINIMUM_LIFE = timedelta(minutes=30)
 # As many as one session takes in payment mode, and the code of what no tax is due on: a deposit is nobody's income.
 # Source: Stripe's API 2026-10-28.endive, Create a Checkout Session; Stripe Tax, product tax codes.
 MOST_LINE_ITEMS = 100
-NOT_TAXABLE = "txcd_00000000"
+NOT_TAXABLE, TAXED_AS_SHIPPING = "txcd_00000000", "txcd_92010001"
 
 # What Stripe's page speaks; anything else is refused.
 # Source: Stripe's API 2026-10-28.endive, Create a Checkout Session.
@@ -81,9 +83,9 @@ def session_params(
         "ui_mode": shop.policy.checkout_ui,
         "client_reference_id": str(attempt_id),
         "expires_at": int(expires_at.timestamp()),
-        "line_items": [*(_line_item(line, quote.currency) for line in quote.lines), *_deposits(quote, command.locale)],
+        "line_items": _line_items(shop, command, quote),
         "metadata": metadata,
-        "payment_intent_data": {"metadata": dict(metadata), **_recipient(command)},
+        "payment_intent_data": {"metadata": dict(metadata), **_recipient(command, quote)},
         # The customer pays what the catalog says, in the currency it says.
         "adaptive_pricing": {"enabled": False},
         "locale": page_locale(command.locale),
@@ -101,7 +103,13 @@ def session_params(
         params["customer_email"] = command.email
     if quote.coupon is not None:
         params["discounts"] = [{"coupon": coupon_id(attempt_id)}]
+    if _left_to_stripe(quote):
+        params["automatic_tax"] = {"enabled": True}
     return params | _shipping(command, quote)
+
+
+def _left_to_stripe(quote: Quote) -> bool:
+    return quote.tax is not None and quote.tax.mode == AUTOMATIC
 
 
 def _shipping(command: StartCheckout, quote: Quote) -> dict[str, Any]:
@@ -125,19 +133,55 @@ def _shipping(command: StartCheckout, quote: Quote) -> dict[str, Any]:
         least, most = ({"unit": "business_day", "value": days} for days in offer.days)
         rate["delivery_estimate"] = {"minimum": least, "maximum": most}
     wanted: dict[str, Any] = {"shipping_options": [{"shipping_rate_data": rate}]}
-    if offer.countries and command.shipping_address is None:
-        wanted["shipping_address_collection"] = {"allowed_countries": list(offer.countries)}
+    if quote.tax is not None and quote.tax.mode == AUTOMATIC:
+        rate |= {"tax_behavior": _behavior(quote.tax), "tax_code": TAXED_AS_SHIPPING}
+    if countries := _asked_countries(command, quote):
+        wanted["shipping_address_collection"] = {"allowed_countries": list(countries)}
     return wanted
 
 
-def _recipient(command: StartCheckout) -> dict[str, Any]:
+def _asked_countries(command: StartCheckout, quote: Quote) -> Sequence[str]:
+    """Where an address may be that Stripe asks for; none where it asks for none.
+
+    Stripe's tax follows what is typed into its form, and only that: then the address we have just says the country.
+    """
+    if quote.shipping is None or not quote.shipping.countries:
+        return ()
+    sent = command.shipping_address
+    if sent is not None:
+        return (sent["country"],) if _left_to_stripe(quote) else ()
+    return quote.tax.countries if quote.tax is not None and quote.tax.countries else quote.shipping.countries
+
+
+def _recipient(command: StartCheckout, quote: Quote) -> dict[str, Any]:
     """`payment_intent_data.shipping`, which Stripe takes only with a name and refuses beside an address collection."""
     sent = command.shipping_address or {}
     name = sent.get("name") or command.email
-    if not sent or not name:
+    if not sent or not name or _asked_countries(command, quote):
         return {}
     address = {theirs: sent[ours] for ours, theirs in ADDRESS_PARTS.items() if sent.get(ours)}
     return {"shipping": {"name": name, "address": address} | ({"phone": sent["phone"]} if sent.get("phone") else {})}
+
+
+def _line_items(shop: ShopContext, command: StartCheckout, quote: Quote) -> list[dict[str, Any]]:
+    """Goods, taxed as the quote says, and deposits, which are taxed nowhere."""
+    goods = [_line_item(line, quote.currency) for line in quote.lines]
+    deposits = _deposits(quote, command.locale)
+    tax = quote.tax
+    if tax is not None and tax.mode == AUTOMATIC:
+        for item in (*goods, *deposits):
+            item["price_data"]["tax_behavior"] = _behavior(tax)
+        for item, line in zip(goods, quote.lines, strict=True):
+            if code := line.tax_code or shop.policy.tax.code:
+                item["price_data"]["product_data"]["tax_code"] = code
+    elif tax is not None and tax.stripe_id:
+        for item in goods:
+            item["tax_rates"] = [tax.stripe_id]
+    return [*goods, *deposits]
+
+
+def _behavior(tax: QuotedTax) -> str:
+    return "inclusive" if tax.inclusive else "exclusive"
 
 
 def _line_item(line: QuoteLine, currency: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from commerce.reconciliation.models import ReconciliationRecord
 from commerce.returns.models import Refund, Return, ReturnLine
 from commerce.shipping.models import ShippingOption
 from commerce.subscriptions.models import Invoice, Subscription
+from commerce.taxes.models import StripeTaxRate, TaxRate
 
 __all__ = [
     "Cart",
@@ -29,6 +30,8 @@ __all__ = [
     "Return",
     "ReturnLine",
     "ShippingOption",
+    "StripeTaxRate",
     "Subscription",
+    "TaxRate",
     "Variant",
 ]

@@ -25,6 +25,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.shippingoption", "local_shipping"),
             ("commerce.coupon", "confirmation_number"),
             ("commerce.couponredemption", "redeem"),
+            ("commerce.taxrate", "percent"),
         ),
     ),
     (

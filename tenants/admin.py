@@ -76,6 +76,7 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
     fieldsets = (
         ("Storefront", {"fields": ("kind", "currency", "default_locale", "locales", "time_zone")}),
         ("Payment page", {"fields": ("checkout_ui", "billing_address", "asks_phone", "payment_note")}),
+        ("Taxes", {"fields": ("tax_mode", "tax_behavior", "tax_code", "tax_country")}),
         ("Inventory", {"fields": ("inventory_mode", "hold_ttl_seconds", "requires_central_inventory")}),
         ("Prices", {"fields": ("reprice_policy", "reprice_drift_abs", "reprice_drift_pct")}),
         (

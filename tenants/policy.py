@@ -27,6 +27,18 @@ class RentalTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxPolicy:
+    """`mode`: none, automatic (Stripe computes, prices `inclusive` or not) or static (the shop's own rates, `country`
+    where no address says otherwise). `code`: Stripe's tax code for products without one, may be empty.
+    """
+
+    mode: str
+    inclusive: bool
+    code: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShopPolicy:
     """Times in seconds; `drift_abs` in the currency's major unit; `drift_pct` as a share of one."""
 
@@ -39,6 +51,7 @@ class ShopPolicy:
     billing_address: str
     asks_phone: bool
     payment_note: str
+    tax: TaxPolicy
     inventory_mode: str
     skip_inventory_validation: bool
     hold_ttl_seconds: int
@@ -72,6 +85,7 @@ def effective_policy(row: ShopSettings) -> ShopPolicy:
         billing_address=row.billing_address,
         asks_phone=row.asks_phone,
         payment_note=row.payment_note,
+        tax=TaxPolicy(row.tax_mode, row.tax_behavior == "inclusive", row.tax_code, row.tax_country),
         inventory_mode=_first(row.inventory_mode, settings.INVENTORY_MODE),
         skip_inventory_validation=_first(row.skip_inventory_validation, settings.SKIP_INVENTORY_VALIDATION),
         hold_ttl_seconds=_first(row.hold_ttl_seconds, settings.INVENTORY_HOLD_TTL_SECONDS),

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from checkout.api.views import CheckoutSessionView, CheckoutSummaryView, OrderStatusView
+from checkout.api.views import CapabilitiesView, CheckoutSessionView, CheckoutSummaryView, OrderStatusView
 
 urlpatterns = [
+    path("capabilities", CapabilitiesView.as_view(), name="capabilities"),
     path("checkout-session", CheckoutSessionView.as_view(), name="checkout-session"),
     path("checkout/session", CheckoutSessionView.as_view(), name="checkout-session-alias"),
     path("checkout-session/<str:session_id>", CheckoutSummaryView.as_view(), name="checkout-summary"),

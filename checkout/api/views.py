@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from checkout.api.inputs import StartCheckoutInput, to_command
+from checkout.capabilities import capabilities
 from checkout.contracts import Amounts, CheckoutAnswer
 from checkout.rate_limit import Turnstile
 from checkout.start import start_checkout
 from checkout.status import order_status, session_summary
+from commerce.api.cacheable import cacheable
 from commerce.cart.cookie import read_cart_id
 from commerce.models import OrderLine
 from inventory.metrics import count_busy_retry
@@ -21,6 +24,9 @@ from tenants.api.inputs import read_input
 from tenants.client_ip import client_bucket
 from tenants.context import current_shop
 from tenants.errors import InvalidRequest
+
+# Seconds. A storefront asks at its start or build; a setting that changes reaches it within this.
+MAX_AGE = 30
 
 
 class CheckoutSessionView(APIView):
@@ -38,6 +44,14 @@ class CheckoutSessionView(APIView):
         if answer.created:
             count_busy_retry(request.headers, shop_id=shop.shop_id)
         return Response(answer_json(answer), status=status.HTTP_201_CREATED if answer.created else status.HTTP_200_OK)
+
+
+class CapabilitiesView(APIView):
+    """`GET /api/capabilities`: what the shop has on; answers 304 to a current ETag."""
+
+    def get(self, request: Request) -> HttpResponse:
+        document = capabilities(shop=current_shop())
+        return cacheable(document, if_none_match=request.headers.get("If-None-Match", ""), seconds=MAX_AGE)
 
 
 class CheckoutSummaryView(APIView):

@@ -1,6 +1,6 @@
-"""The back office's pages of catalog, shipping, carts and journal. The order's page is registered where its story
-ends, in webhooks/admin.py; everything that commerce knows of it is in `orders`. The cart's page
-is registered in checkout/cart_admin.py.
+"""The back office's pages of catalog, shipping, taxes, carts and journal. The order's page is registered where its
+story ends, in webhooks/admin.py; everything that commerce knows of it is in `orders`. The cart's page is registered in
+checkout/cart_admin.py.
 """
 
 from commerce.admin import (
@@ -14,6 +14,7 @@ from commerce.admin import (
     shipping,
     stripe_accounts,
     subscriptions,
+    taxes,
     webhook_secrets,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "shipping",
     "stripe_accounts",
     "subscriptions",
+    "taxes",
     "webhook_secrets",
 ]

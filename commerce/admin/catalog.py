@@ -144,7 +144,7 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
         """A new product's shop may be of either kind."""
         rented = obj is None or obj.shop.settings.kind == ShopSettings.Kind.RENTAL
         terms = ("rental_min_days", "rental_max_days", "rental_lead_days", "rental_horizon_days")
-        return ("shop", "sku", "slug", "image", "active", "position", *(terms if rented else ()))
+        return ("shop", "sku", "slug", "image", "tax_code", "active", "position", *(terms if rented else ()))
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Product | None = None) -> dict[str, Sequence[str]]:
         return {} if obj else {"slug": ("sku",)}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commerce.api.cacheable import cacheable
 from commerce.api.inputs import BAD_PERIOD, Rental, check_rental
 from commerce.catalog.images import image_url
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
@@ -33,7 +32,7 @@ class CatalogView(APIView):
     `?start=…&end=…` asks a rental shop what these days cost, each variant's `periodAmount`.
     """
 
-    def get(self, request: Request) -> Response | HttpResponse:
+    def get(self, request: Request) -> HttpResponse:
         shop = current_shop()
         skus = request.query_params.getlist("sku")
         if len(skus) > MAX_SKUS or any(len(sku) > 64 or "\0" in sku for sku in skus):
@@ -43,17 +42,8 @@ class CatalogView(APIView):
         )
         period = _period(request, shop)
         products = listing(shop_id=shop.shop_id, locale=locale, skus=skus)
-        body = msgspec.json.encode(catalog_json(shop, products, locale=locale, period=period))
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        response = HttpResponse(content_type="application/json", status=200)
-        if _matches(request.headers.get("If-None-Match", ""), etag):
-            response = HttpResponse(status=304)
-            del response["Content-Type"]
-        else:
-            response.content = body
-        response["ETag"] = etag
-        response["Cache-Control"] = f"public, max-age={MAX_AGE}"
-        return response
+        document = catalog_json(shop, products, locale=locale, period=period)
+        return cacheable(document, if_none_match=request.headers.get("If-None-Match", ""), seconds=MAX_AGE)
 
 
 def _period(request: Request, shop: ShopContext) -> Rental | None:
@@ -67,11 +57,6 @@ def _period(request: Request, shop: ShopContext) -> Rental | None:
         raise InvalidRequest(BAD_PERIOD, {"start": [str(error)]}) from error
     check_rental(period, kind=shop.policy.kind, path="start")
     return period
-
-
-def _matches(header: str, etag: str) -> bool:
-    """RFC 9110, section 13.1.2: weak comparison with any tag of the list, or `*`."""
-    return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 
 def catalog_json(

@@ -39,6 +39,7 @@ class CatalogItem:
     terms: ProductTerms
     active: bool
     currency_agrees: bool
+    tax_code: str
 
     @property
     def purchasable(self) -> bool:
@@ -182,8 +183,9 @@ def _rows(*, shop_id: str, locale: str) -> QuerySet[Any, dict[str, Any]]:
         .values(
             "id", "product_id", "sku", "variant_key", "attributes", "image", "currency", "price_amount",
             "deposit_amount", "weekend_amount", "week_amount", "month_amount", "active", "text", "shop_currency",
-            "product__sku", "product__slug", "product__image", "product__active", "product__rental_min_days",
-            "product__rental_max_days", "product__rental_lead_days", "product__rental_horizon_days",
+            "product__sku", "product__slug", "product__image", "product__active",
+            "product__tax_code", "product__rental_min_days", "product__rental_max_days",
+            "product__rental_lead_days", "product__rental_horizon_days",
         )
     )  # fmt: skip
     return cast("QuerySet[Any, dict[str, Any]]", rows)
@@ -218,4 +220,5 @@ def _item(row: dict[str, Any]) -> CatalogItem:
         ),
         active=row["active"] and row["product__active"],
         currency_agrees=row["currency"] == row["shop_currency"],
+        tax_code=row["product__tax_code"],
     )

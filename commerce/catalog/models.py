@@ -21,6 +21,9 @@ class Product(models.Model):
     sku = models.CharField(max_length=64, db_collation="C")
     slug = models.SlugField(max_length=80)
     image = models.CharField(max_length=500, blank=True, default="", help_text="Address or static path.")
+    tax_code = models.CharField(
+        max_length=13, blank=True, default="", help_text="Stripe's tax code, txcd_…. Empty: the shop's."
+    )
     active = models.BooleanField(default=True)
     position = models.PositiveIntegerField(default=0)
     # Rentals only; null leaves it to the shop (commerce/rentals/periods.py).
@@ -60,6 +63,11 @@ class Product(models.Model):
                 | Q(rental_min_days__isnull=True)
                 | Q(rental_max_days__isnull=True),
                 violation_error_message="The shortest rental is longer than the longest.",
+            ),
+            models.CheckConstraint(
+                name="product_tax_code_plain",
+                condition=Q(tax_code__regex=r"^(txcd_[0-9]{8})?$"),
+                violation_error_message="A tax code is txcd_ and eight digits.",
             ),
             models.CheckConstraint(name="product_sku_plain", condition=Q(sku__regex=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")),
         )

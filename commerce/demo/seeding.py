@@ -29,7 +29,7 @@ LOCALES: Final = ("en", "de")
 CLERKS: Final = "clerk"
 CLERK_CHANGES: Final = ("stockrow", "stockimport", "hold", "order", "checkoutattempt")
 OWNER_CHANGES: Final = (
-    "product", "producttext", "variant", "shippingoption", "coupon", "shop", "shopsettings", "stripeevent",
+    "product", "producttext", "variant", "shippingoption", "coupon", "taxrate", "shop", "shopsettings", "stripeevent",
     "servicetoken",
 )  # fmt: skip
 # Roles within a shop, and what they may change besides seeing it.

@@ -24,6 +24,11 @@ class Order(models.Model):
         CANCELED = "canceled", "Canceled"
         REFUNDED = "refunded", "Refunded"
 
+    class TaxMode(models.TextChoices):
+        NONE = "none", "None"
+        AUTOMATIC = "automatic", "Computed by Stripe"
+        STATIC = "static", "The shop's own rate"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     # One sequence for the platform: gaps are harmless, a counter row per shop would queue every sale behind the last.
@@ -40,6 +45,9 @@ class Order(models.Model):
     discount_amount = models.PositiveBigIntegerField(default=0)
     shipping_amount = models.PositiveBigIntegerField(default=0)
     tax_amount = models.PositiveBigIntegerField(default=0)
+    tax_mode = models.CharField(max_length=10, choices=TaxMode, default=TaxMode.NONE)
+    # Inside, the lines' prices contain it and the subtotal doesn't.
+    tax_inclusive = models.BooleanField(default=False)
     deposit_amount = models.PositiveBigIntegerField(default=0)
     total_amount = models.PositiveBigIntegerField()
     # Everything that is on its way back or has arrived; what failed is out again. The database holds it against the

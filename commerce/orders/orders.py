@@ -46,6 +46,9 @@ class NewOrder:
     shop_id: str
     currency: str
     subtotal: int
+    tax: int
+    tax_mode: str
+    tax_inclusive: bool
     discount: int
     coupon_code: str
     shipping: int
@@ -62,12 +65,15 @@ class NewOrder:
 
 def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
     """Writes the order and its lines, two statements, in the caller's transaction."""
-    total = new.subtotal - new.discount + new.shipping + new.deposit
+    total = new.subtotal - new.discount + new.shipping + new.deposit + new.tax
     order = Order.objects.create(
         id=new.order_id,
         shop_id=new.shop_id,
         currency=new.currency,
         subtotal_amount=new.subtotal,
+        tax_amount=new.tax,
+        tax_mode=new.tax_mode,
+        tax_inclusive=new.tax_inclusive,
         discount_amount=new.discount,
         coupon_code=new.coupon_code,
         shipping_amount=new.shipping,
@@ -124,7 +130,8 @@ def advance_order_within(*, order: Order, to: str, now: datetime, **fields: Any)
 
 def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
     """What a completed session says about the order. Stripe's amounts win; a difference to ours is flagged (O1), also
-    when its parts differ and the total doesn't, and stays so however often it is settled.
+    when its parts differ and the total doesn't, and stays so however often it is settled. A tax that was left to Stripe
+    explains the difference that it makes.
 
     The subtotal is what remains of Stripe's total, so that the parts add up whether tax is inside the prices or on top.
     """
@@ -135,7 +142,9 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         "subtotal_amount": session.total + session.discount - session.shipping - session.tax - order.deposit_amount,
         "total_amount": session.total,
         "amount_differs": order.amount_differs
-        or (session.total, session.discount) != (order.expected_total_amount, order.discount_amount)
+        or (session.total - _unforeseen(order, session), session.discount)
+        != (order.expected_total_amount, order.discount_amount)
+        or (order.tax_mode != Order.TaxMode.AUTOMATIC and session.tax != order.tax_amount)
         or session.currency != order.currency,
         "session_id": session.id,
         "payment_intent_id": session.intent_id,
@@ -147,3 +156,9 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         "billing_address": session.billing_address,
         "shipping_address": session.shipping_address or order.shipping_address,
     }
+
+
+def _unforeseen(order: Order, session: SessionFacts) -> int:
+    """Tax on top of the prices that nobody could know before the customer had typed an address."""
+    left_to_stripe = order.tax_mode == Order.TaxMode.AUTOMATIC and not order.tax_inclusive
+    return session.tax if left_to_stripe else 0

@@ -42,7 +42,11 @@ class PeriodProblem:
 
 def shop_today(shop: ShopContext) -> date:
     """The date that the shop's clocks show now."""
-    return timezone.localdate(timezone=ZoneInfo(shop.policy.time_zone))
+    return zone_today(shop.policy.time_zone)
+
+
+def zone_today(time_zone: str) -> date:
+    return timezone.localdate(timezone=ZoneInfo(time_zone))
 
 
 def period_problem(*, start: date, end: date, terms: RentalTerms, today: date) -> PeriodProblem | None:

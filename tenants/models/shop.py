@@ -78,6 +78,15 @@ class ShopSettings(models.Model):
         AUTO = "auto", "Where the payment needs it"
         REQUIRED = "required", "Always"
 
+    class TaxMode(models.TextChoices):
+        NONE = "none", "None: prices are charged as they stand"
+        AUTOMATIC = "automatic", "Stripe computes them by address"
+        STATIC = "static", "The shop's own rates"
+
+    class TaxBehavior(models.TextChoices):
+        INCLUSIVE = "inclusive", "Prices contain the tax"
+        EXCLUSIVE = "exclusive", "The tax comes on top"
+
     class RepricePolicy(models.TextChoices):
         ENFORCE_AND_PROCEED = "enforce_and_proceed", "Proceed with the catalog's price"
         ENFORCE_AND_REJECT = "enforce_and_reject", "Refuse and show the change"
@@ -110,6 +119,26 @@ class ShopSettings(models.Model):
         blank=True,
         default="",
         help_text="Shown beside the payment button. Custom elements have a page of their own and don't show it.",
+    )
+    tax_mode = models.CharField("taxes", max_length=10, choices=TaxMode, default=TaxMode.NONE)
+    tax_behavior = models.CharField(
+        "prices and taxes",
+        max_length=9,
+        choices=TaxBehavior,
+        default=TaxBehavior.INCLUSIVE,
+        help_text="Where Stripe computes taxes. The shop's own rates say it each.",
+    )
+    tax_code = models.CharField(
+        max_length=13,
+        blank=True,
+        default="",
+        help_text="Stripe's code (txcd_…) for products without one. Empty: as the Stripe account says.",
+    )
+    tax_country = models.CharField(
+        max_length=2,
+        blank=True,
+        default="",
+        help_text="Under the shop's own rates: where it sells from. Its rate applies where no address says otherwise.",
     )
     inventory_mode = models.CharField(max_length=16, choices=InventoryMode, null=True, blank=True)
     hold_ttl_seconds = models.PositiveIntegerField(
@@ -192,6 +221,16 @@ class ShopSettings(models.Model):
         verbose_name_plural = "shop settings"
         constraints = (
             models.CheckConstraint(name="shop_currency_upper", condition=Q(currency__regex=r"^[A-Z]{3}$")),
+            models.CheckConstraint(
+                name="shop_tax_code_plain",
+                condition=Q(tax_code__regex=r"^(txcd_[0-9]{8})?$"),
+                violation_error_message="A tax code is txcd_ and eight digits.",
+            ),
+            models.CheckConstraint(
+                name="shop_tax_country_known",
+                condition=Q(tax_country__regex=r"^[A-Z]{2}$") | Q(tax_country="") & ~Q(tax_mode="static"),
+                violation_error_message="The shop's own rates need the country that it sells from, such as DE.",
+            ),
             models.CheckConstraint(
                 name="shop_hold_ttl_bounds",
                 condition=Q(hold_ttl_seconds__isnull=True) | Q(hold_ttl_seconds__range=(60, 3600)),

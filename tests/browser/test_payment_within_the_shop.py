@@ -28,7 +28,7 @@ def switch(stack: Stack) -> Iterator[Switch]:
         wait_for(lambda: (b"stripe.js" in stack.visitor().call("GET", "/en/checkout").body) != hosted, "it is known")
 
     yield to
-    to(checkout_ui="hosted_page", billing_address="auto", asks_phone=False)
+    to(checkout_ui="hosted_page", billing_address="auto", asks_phone=False, tax_mode="none", tax_behavior="inclusive")
 
 
 def begin(page: Page, stack: Stack) -> None:
@@ -120,3 +120,19 @@ def test_without_the_script_the_page_says_so(page: Page, stack: Stack, switch: S
     page.get_by_role("button", name="Continue to payment").click()
     expect(page.get_by_role("heading", name="The payment form is missing")).to_be_visible()
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_tax_joins_the_total_with_the_address(page: Page, stack: Stack, switch: Switch) -> None:
+    stack.standin.call("options", {"taxRatePercent": 19})
+    try:
+        switch(checkout_ui="elements", tax_mode="automatic", tax_behavior="exclusive")
+        begin(page, stack)
+        expect(page.get_by_role("button", name="Pay €24.90")).to_be_visible()
+        fill_address(frame(page, "shipping-address"), "Am Markt 1")
+        pay = page.get_by_role("button", name="Pay €29.63")
+        expect(pay).to_be_visible()
+        pay.click()
+        expect_confirmed(page)
+        expect(page.get_by_text("€4.73")).to_be_visible()
+    finally:
+        stack.standin.call("options", {"taxRatePercent": 0})

@@ -14,7 +14,8 @@ SHOP_TABLES = {
     "ReconciliationRecord", "Refund", "Return", "ReturnLine", "ServiceToken", "ShippingOption", "ShopCredential",
     "ShopSettings", "Shortage", "StockAlert", "StockDay", "StockImport", "StockImportPart", "StockImportRow",
     "StockMovement",
-    "StockOwner", "StockRow", "StripeEvent", "StripeObject", "Subscription", "Variant", "WebhookSecret",
+    "StockOwner", "StockRow", "StripeEvent", "StripeObject", "StripeTaxRate", "Subscription",
+    "TaxRate", "Variant", "WebhookSecret",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.

@@ -117,6 +117,11 @@ def catalog(world: World) -> Iterator[Ask]:
     yield Ask("GET", f"/api/catalog?sku={own_sku(world.there)}&shopId={world.there.shop_id}&shop={world.there.shop_id}")
 
 
+def capabilities(world: World) -> Iterator[Ask]:
+    yield Ask("GET", "/api/capabilities")
+    yield Ask("GET", f"/api/capabilities?shopId={world.there.shop_id}&shop={world.there.shop_id}")
+
+
 def cart(world: World) -> Iterator[Ask]:
     yield Ask("GET", f"/api/cart?cart={world.there.cookie}&shopId={world.there.shop_id}")
     for line in CartLine.objects.for_shop(world.there.shop_id):
@@ -218,6 +223,7 @@ PROBES: dict[str, Probe] = {
     "api/inventory/holds/<str:hold_id>/release": hold("release"),
     "api/catalog": catalog,
     "api/reconciliation": reconciliation,
+    "api/capabilities": capabilities,
     "api/return": returns,
     "api/checkout-session": checkout("/api/checkout-session"),
     "api/checkout/session": checkout("/api/checkout/session"),

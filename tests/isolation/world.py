@@ -19,7 +19,17 @@ from django.utils import timezone
 
 from checkout.models import Shortage
 from commerce.cart.cookie import COOKIE_NAME
-from commerce.models import Dispute, Invoice, Order, ReconciliationRecord, ReturnLine, ShippingOption, Subscription
+from commerce.models import (
+    Dispute,
+    Invoice,
+    Order,
+    ReconciliationRecord,
+    ReturnLine,
+    ShippingOption,
+    StripeTaxRate,
+    Subscription,
+    TaxRate,
+)
 from commerce.returns.claiming import ReturnCommand
 from commerce.returns.refunding import return_order
 from inventory.bulk.batches import receive_import_within
@@ -273,6 +283,17 @@ def finish(side: Side, standin: StandIn) -> None:
         livemode=False, account="acct_standin", kind="refund_unknown", object_id=f"re_found_at_{side.shop_id}",
         shop=side.trade.shop, currency="EUR", amount=100, detail=f"At {side.shop_id}", found_at=timezone.now(),
         seen_at=timezone.now(),
+    )  # fmt: skip
+    rate = TaxRate.objects.create(
+        shop=side.trade.shop,
+        country="DE",
+        name=f"Tax of {side.shop_id}",
+        percentage=19,
+        valid_from=timezone.now().date(),
+    )
+    StripeTaxRate.objects.create(
+        shop=side.trade.shop, rate=rate, stripe_account="acct_standin", livemode=False,
+        stripe_key=f"rate-of-{side.shop_id}", keyed_at=timezone.now(), stripe_id=f"txr_of_{side.shop_id}",
     )  # fmt: skip
     read = {"read_stamp": 1, "read_at": timezone.now(), "created_at": timezone.now(), "stripe_account": "acct_standin"}
     Dispute.objects.create(

@@ -62,11 +62,21 @@ def test_discount_shipping_and_tax_add_up(client: stripe.StripeClient, standin: 
         shipping_options=[{"shipping_rate_data": rate}],
         automatic_tax={"enabled": True},
     )
-    # 4331 off 10 % is 433; 3998 - 400 and 333 - 33 are taxed with 19 %
+    # Without an address nobody knows the tax.
+    assert session.automatic_tax.status == "requires_location_inputs"
+    assert session.amount_total == 4331 - 433 + 490
+    standin.control("POST", f"sessions/{session.id}/pay", {})
+    session = client.v1.checkout.sessions.retrieve(session.id)
+    # 4331 off 10 % is 433; 3998 - 400, 333 - 33 and 490 are taxed with 19 %
+    assert session.automatic_tax.status == "complete"
     assert session.total_details is not None
-    assert session.total_details.to_dict() == {"amount_discount": 433, "amount_shipping": 490, "amount_tax": 684 + 57}
+    assert session.total_details.to_dict() == {
+        "amount_discount": 433,
+        "amount_shipping": 490,
+        "amount_tax": 684 + 57 + 93,
+    }
     assert session.amount_subtotal == 4331
-    assert session.amount_total == 4331 - 433 + 490 + 741
+    assert session.amount_total == 4331 - 433 + 490 + 834
     lines = client.v1.checkout.sessions.line_items.list(session.id).data
     assert [(item.amount_subtotal, item.amount_discount, item.amount_tax, item.amount_total) for item in lines] == [
         (3998, 400, 684, 4282), (333, 33, 57, 357)]  # fmt: skip

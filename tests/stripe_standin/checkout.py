@@ -46,6 +46,7 @@ def pay(unit: Unit, session: Record, payment: Payment) -> Paid:
     if refused:
         return refused
     billing = _collect_details(unit, session, payment)
+    session_lines.locate(unit, session)
     if session.body["amount_total"] == 0:
         _complete(unit, session, "no_payment_required", None)
         return Paid("complete")

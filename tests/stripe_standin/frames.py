@@ -55,6 +55,9 @@ class Frames:
                 return self._submit(session, page_flow.form_of(request))
             case ["GET", "payment" | "shipping" | "billing"]:
                 return _frame(200, "Payment", element(session, part))
+            case ["POST", "address"]:
+                page_flow.add_tax(self.engine, session)
+                return Reply(200, json.dumps(facts(self._again(session))).encode(), READABLE, "application/json")
             case ["POST", "confirm"]:
                 return self._confirm(session, request)
             case ["GET", "challenge"]:
@@ -94,6 +97,8 @@ class Frames:
         refused = page_flow.missing(session, form)
         if refused:
             return self._embedded(session, 422, refused, form)
+        if page_flow.add_tax(self.engine, session):
+            return self._embedded(self._again(session), 200, page_flow.TAX_ADDED, form)
         paid, session = self._pay(session, page_flow.payment_of(form))
         if paid.state == "challenge":
             return self._challenge(session)
@@ -103,8 +108,11 @@ class Frames:
         ran = page_flow.pay(self.engine, session, payment)
         if ran.value.done:
             page_flow.await_shop(self.engine, ran)
+        return ran.value, self._again(session)
+
+    def _again(self, session: Record) -> Record:
         with self.engine.lock:
-            return ran.value, self.engine.store.find("checkout.session", session.id) or session
+            return self.engine.store.find("checkout.session", session.id) or session
 
     def _over(self, session: Record, paid: Paid | None) -> Reply:
         if session.body["status"] == "complete":
@@ -151,8 +159,7 @@ class Frames:
         ran = page_flow.answer_challenge(self.engine, intent, approved=approved, late=False)
         if ran.value.done:
             page_flow.await_shop(self.engine, ran)
-        with self.engine.lock:
-            session = self.engine.store.find("checkout.session", session.id) or session
+        session = self._again(session)
         if session.body["status"] != "open":
             return self._over(session, ran.value)
         if session.body["ui_mode"] == "elements":

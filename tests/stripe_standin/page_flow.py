@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from . import cards, checkout, pages
+from . import cards, checkout, pages, session_lines
 from .checkout import Paid, Payment
 from .engine import Engine, Ran
 from .messages import Reply, Request
@@ -17,6 +17,7 @@ STYLE = Path(__file__).with_name("page.css").read_bytes()
 HTML = "text/html; charset=utf-8"
 # The customer waits for the shop's answer to one of these before the page sends them on.
 AWAITED = ("checkout.session.completed",)
+TAX_ADDED = Paid("invalid", None, "Tax has been added for your address. Please look at the total, then pay.")
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'"
 
 
@@ -77,6 +78,9 @@ class Pages:
             return self._update(session, form)
         if refused := missing(session, form):
             return _html(422, self._page(session, refused, form))
+        if add_tax(self.engine, session):
+            shown = self._find("checkout.session", session_id) or session
+            return _html(200, self._page(shown, TAX_ADDED, form))
         ran = pay(self.engine, session, payment_of(form))
         paid = ran.value
         session = self._find("checkout.session", session_id) or session
@@ -122,6 +126,15 @@ class Pages:
         if ran.value.done:
             await_shop(self.engine, ran)
         return closed(session) if session.body["status"] != "open" else _see(f"/c/pay/{session.id}")
+
+
+def add_tax(engine: Engine, session: Record) -> bool:
+    """The address is there: whether that has changed the total, which the customer sees before anything is charged."""
+
+    def work(unit: Unit) -> bool:
+        return session_lines.locate(unit, unit.need("checkout.session", session.id))
+
+    return engine.run(Caller.owner_of(session), work).value
 
 
 def pay(engine: Engine, session: Record, payment: Payment) -> Ran[Paid]:

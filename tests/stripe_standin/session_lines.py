@@ -11,6 +11,9 @@ from .store import Record
 from .totals import Discount, Line, Tax, Totals, add_up
 from .unit import Unit
 
+# Stripe's code for what no tax is due on, such as a deposit.
+NOT_TAXABLE = "txcd_00000000"
+
 
 def build_lines(unit: Unit, items: list[Json]) -> list[Json]:
     """The line items as they are kept with the session; amounts come later, they depend on the rest."""
@@ -37,6 +40,7 @@ def _line(unit: Unit, item: Json, path: str) -> Json:
         "metadata": item.get("metadata") or {},
         "price": price.body,
         "quantity": item.get("quantity", 1),
+        "tax_code": product.body.get("tax_code"),
         "tax_rates": [_tax_rate(unit, rate, path) for rate in item.get("tax_rates") or []],
         "taxes": [],
     }
@@ -80,7 +84,10 @@ def build_shipping(unit: Unit, options: list[Json], currency: str) -> list[Json]
         fixed = rate.body["fixed_amount"]
         if fixed["currency"] != currency:
             raise bad_request("The shipping rate's currency differs from the lines'.", param=path)
-        found.append({"id": rate.id, "name": rate.body["display_name"], "amount": fixed["amount"]})
+        found.append(
+            {"id": rate.id, "name": rate.body["display_name"], "amount": fixed["amount"],
+             "tax_behavior": rate.body["tax_behavior"], "tax_code": rate.body["tax_code"]}
+        )  # fmt: skip
     return found
 
 
@@ -104,7 +111,9 @@ def apply_totals(unit: Unit, session: Record) -> None:
     """Compute the amounts of the session and of its lines from what it holds, and write them into it."""
     hidden, body = session.hidden, session.body
     chosen = next((o for o in hidden["shipping"] if o["id"] == hidden["shipping_choice"]), None)
-    totals = add_up(_lines(hidden), _discount(hidden["coupon"]), chosen["amount"] if chosen else 0)
+    step = money.step(str(body["currency"]))
+    shipping = _shipping_line(hidden, chosen, step) if chosen else 0
+    totals = add_up(_lines(hidden, step), _discount(hidden["coupon"]), shipping)
     for line, amounts in zip(hidden["lines"], totals.lines, strict=True):
         line |= {
             "amount_discount": amounts.discount,
@@ -120,24 +129,47 @@ def apply_totals(unit: Unit, session: Record) -> None:
             "amount_shipping": totals.shipping,
             "amount_tax": totals.tax,
         },
-        "shipping_cost": _shipping_cost(chosen) if chosen else None,
+        "shipping_cost": _shipping_cost(chosen, totals) if chosen else None,
     }
     _refuse_uncollectable(totals, str(body["currency"]))
 
 
-def _lines(hidden: Json) -> list[Line]:
-    automatic = [Tax(Decimal(hidden["tax_percent"]))] if hidden["tax_percent"] else []
+def locate(unit: Unit, session: Record) -> bool:
+    """The customer's address is known: from here on automatic tax is part of the totals. False when nothing changed."""
+    tax = session.body["automatic_tax"]
+    if not tax["enabled"] or tax["status"] == "complete" or session.body["status"] != "open":
+        return False
+    tax["status"] = "complete"
+    session.hidden["located"] = True
+    apply_totals(unit, session)
+    unit.save(session)
+    return session.hidden["tax_percent"] is not None
+
+
+def _automatic(hidden: Json, behavior: str, code: str | None) -> list[Tax]:
+    if not hidden["tax_percent"] or not hidden["located"] or code == NOT_TAXABLE:
+        return []
+    return [Tax(Decimal(hidden["tax_percent"]), behavior == "inclusive")]
+
+
+def _lines(hidden: Json, step: int) -> list[Line]:
     only_for = (hidden["coupon"] or {}).get("applies_to", {}).get("products")
     return [
         Line(
             unit_amount=Decimal(line["price"]["unit_amount_decimal"]),
             quantity=line["quantity"],
             taxes=[Tax(Decimal(rate["percentage"]), rate["inclusive"]) for rate in line["tax_rates"]]
-            + [Tax(tax.percent, line["price"]["tax_behavior"] == "inclusive") for tax in automatic],
+            + _automatic(hidden, line["price"]["tax_behavior"], line.get("tax_code")),
             discountable=only_for is None or line["price"]["product"] in only_for,
+            step=step,
         )
         for line in hidden["lines"]
     ]
+
+
+def _shipping_line(hidden: Json, chosen: Json, step: int) -> Line:
+    taxes = _automatic(hidden, chosen.get("tax_behavior", "unspecified"), chosen.get("tax_code"))
+    return Line(unit_amount=Decimal(chosen["amount"]), quantity=1, taxes=taxes, step=step)
 
 
 def _discount(coupon: Json | None) -> Discount | None:
@@ -148,9 +180,14 @@ def _discount(coupon: Json | None) -> Discount | None:
     return Discount(amount_off=coupon["amount_off"])
 
 
-def _shipping_cost(chosen: Json) -> Json:
-    amount = chosen["amount"]
-    return {"amount_subtotal": amount, "amount_tax": 0, "amount_total": amount, "shipping_rate": chosen["id"]}
+def _shipping_cost(chosen: Json, totals: Totals) -> Json:
+    inside = chosen.get("tax_behavior") == "inclusive"
+    return {
+        "amount_subtotal": totals.shipping,
+        "amount_tax": totals.shipping_tax,
+        "amount_total": totals.shipping + (0 if inside else totals.shipping_tax),
+        "shipping_rate": chosen["id"],
+    }
 
 
 def _refuse_uncollectable(totals: Totals, currency: str) -> None:
@@ -162,6 +199,6 @@ def _refuse_uncollectable(totals: Totals, currency: str) -> None:
 
 
 def shown_lines(session: Record) -> list[Json]:
-    kept_inside = {"tax_rates"}
+    kept_inside = {"tax_rates", "tax_code"}
     lines: list[dict[str, Any]] = session.hidden["lines"]
     return [{name: value for name, value in line.items() if name not in kept_inside} for line in lines]

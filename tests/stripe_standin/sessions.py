@@ -45,6 +45,7 @@ def create(unit: Unit, params: Json) -> Json:
         "shipping": shipping,
         "shipping_choice": shipping[0]["id"] if shipping else None,
         "coupon": coupon,
+        "located": False,
         "tax_percent": str(unit.engine.options.tax_rate_percent) if taxed else None,
         "intent_data": params.get("payment_intent_data") or {},
     }
@@ -78,7 +79,8 @@ def _derived(unit: Unit, params: Json, session_id: str, currency: str) -> Json:
             "enabled": automatic_tax,
             "liability": {"type": "self"} if automatic_tax else None,
             "provider": "stripe" if automatic_tax else None,
-            "status": "complete" if automatic_tax else None,
+            # Until the customer has typed an address.
+            "status": "requires_location_inputs" if automatic_tax else None,
         },
         "client_secret": secret if ui_mode in ("embedded_page", "elements", "form") else None,
         "currency": currency,

@@ -111,8 +111,19 @@
       };
     }
 
+    // An address may add tax: the session is told, and whoever shows the total hears of it.
+    async function locate() {
+      const answer = await fetch(addressOf(await secret, "address"), { method: "POST", body: "{}" });
+      if (!answer.ok) return;
+      session = await answer.json();
+      changed();
+    }
+
     function hear(part, message) {
-      if (message.type === "change") given[part] = message.value;
+      if (message.type === "change") {
+        given[part] = message.value;
+        if (part !== "payment" && message.value.line1) locate();
+      }
       if (message.type === "confirmed") settle?.(message.result);
     }
 

@@ -17,12 +17,13 @@ class Tax:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`discountable`: whether the coupon applies to the line's product."""
+    """`discountable`: whether the coupon applies to the line's product. Taxes are whole multiples of `step`."""
 
     unit_amount: Decimal
     quantity: int
     taxes: Sequence[Tax] = ()
     discountable: bool = True
+    step: int = 1
 
     @property
     def subtotal(self) -> int:
@@ -43,6 +44,7 @@ class Totals:
     subtotal: int
     discount: int
     shipping: int
+    shipping_tax: int
     tax: int
     total: int
 
@@ -55,25 +57,32 @@ class Discount:
     amount_off: int = 0
 
 
-def add_up(lines: Sequence[Line], discount: Discount | None, shipping: int) -> Totals:
-    """The discount is spread over the lines by their size; tax comes after it; shipping isn't taxed."""
+def add_up(lines: Sequence[Line], discount: Discount | None, shipping: Line | int) -> Totals:
+    """The discount is spread over the lines by their size; tax comes after it. Shipping is taxed as a line is."""
     offs = _spread(lines, discount)
     amounts = [_line(line, off) for line, off in zip(lines, offs, strict=True)]
+    sent = _line(shipping if isinstance(shipping, Line) else Line(Decimal(shipping), 1), 0)
     return Totals(
         lines=amounts,
         subtotal=sum(line.subtotal for line in amounts),
         discount=sum(line.discount for line in amounts),
-        shipping=shipping,
-        tax=sum(line.tax for line in amounts),
-        total=sum(line.total for line in amounts) + shipping,
+        # As Stripe says: what shipping costs without the tax on top, which total_details.amount_tax has.
+        shipping=sent.subtotal,
+        shipping_tax=sent.tax,
+        tax=sum(line.tax for line in amounts) + sent.tax,
+        total=sum(line.total for line in amounts) + sent.total,
     )
 
 
 def _line(line: Line, off: int) -> LineAmounts:
     taxable = line.subtotal - off
     inside = [tax for tax in line.taxes if tax.inclusive]
-    added = sum(round_half_up(taxable * tax.percent / 100) for tax in line.taxes if not tax.inclusive)
-    contained = sum(round_half_up(taxable - taxable / (1 + tax.percent / 100)) for tax in inside)
+
+    def whole(exact: Decimal) -> int:
+        return round_half_up(exact / line.step) * line.step
+
+    added = sum(whole(taxable * tax.percent / 100) for tax in line.taxes if not tax.inclusive)
+    contained = sum(whole(taxable * tax.percent / (100 + tax.percent)) for tax in inside)
     return LineAmounts(line.subtotal, off, added + contained, taxable + added)
 
 
