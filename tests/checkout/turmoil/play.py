@@ -123,7 +123,7 @@ class World:
     def _something_happens(self) -> None:
         happenings = (
             *[self._trouble] * 6, *[self._pays] * 6, *[self._time_passes] * 2, self._cart_changes, self._cart_changes,
-            self._rush, self._rush, self._arrives, self._arrives, self._debit_settles, self._late_payment,
+            self._rush, self._rush, self._arrives, self._arrives, self._debit_settles, *[self._late_payment] * 3,
             self._price_changes, self.company.overdue,
         )  # fmt: skip
         what = self.draw.choice(happenings)
@@ -147,7 +147,7 @@ class World:
         payable = [s for s in self.company.shown if self.watch.sessions.get(s, {}).get("status") == "open"]
         known = payable if payable and self.draw.random() < 0.8 else self.company.shown
         session_id = self.draw.choice(sorted(known))
-        how = self.draw.choice(("card", "card", "card", "debit", "challenge", "declined"))
+        how = self.draw.choice(("card", "card", "card", "debit", "challenge", "challenge", "declined"))
         if how == "debit":
             answer = self.standin.pay(session_id, method="bank_debit")
         elif how == "challenge":

@@ -145,8 +145,18 @@ class Watch:
                 yield f"attempt {row.id} changed its session"
             if before and (before.sends > row.sends or before.refusals > row.refusals):
                 yield f"attempt {row.id} forgot a send or a refusal"
+            if before and before.order not in {*PAID, "processing"} and row.order in PAID:
+                yield from self._rivals(row, rows)
             if row.captures != (row.order in PAID):
                 yield f"attempt {row.id} is {row.order} with {row.captures} captures"
+
+    def _rivals(self, paid: Row, rows: Mapping[str, Row]) -> Iterator[str]:
+        """What would sell the same lines once more has its door closed by the payment, also by a late one."""
+        for other in rows.values():
+            same_cart, same_key = paid.cart and other.cart == paid.cart, paid.key and other.key == paid.key
+            same = other.id != paid.id and (same_cart or same_key)
+            if same and other.id in self.rows and other.state in {"sending", "unknown", OPEN}:
+                yield f"attempt {paid.id} was paid, and {other.id} is still {other.state}"
 
     def _forwards(self, before: str, after: str) -> bool:
         between = FORWARD[before] if self.rushed else frozenset()
