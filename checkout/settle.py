@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from checkout.attempts import close_door_within, close_within, give_back_within
@@ -153,7 +154,8 @@ def attempt_behind(*, shop: ShopContext, access: StripeAccess, session: SessionF
     if session.metadata.get("shop_id") == shop.shop_id:
         attempts = CheckoutAttempt.objects.for_shop(shop.shop_id).filter(stripe_account=access.scope.account)
         with suppress(ValueError):
-            made = attempts.filter(pk=UUID(session.reference), session_id__isnull=True)
+            # Somebody else may have recorded it since the caller looked.
+            made = attempts.filter(Q(session_id__isnull=True) | Q(session_id=session.id), pk=UUID(session.reference))
             if (found := made.values_list("pk", flat=True).first()) is not None:
                 return found
     raise SessionUnknown(f"No checkout of {shop.shop_id} stands behind session {session.id}.")
