@@ -213,9 +213,11 @@ def _values(form: type[forms.BaseForm] | None, world: World) -> dict[str, Any]:
         if isinstance(entry, forms.ModelChoiceField):
             values[name] = str(world.here.rows(entry.queryset.model).first().pk)
         elif isinstance(entry, forms.IntegerField):
-            values[name] = 60 if entry.min_value is None else max(60, entry.min_value)
+            values[name] = min(max(60, entry.min_value or 0), entry.max_value or 60)
         elif isinstance(entry, forms.ChoiceField):
             values[name] = next(value for value, _ in entry.choices)
+        elif isinstance(entry, forms.JSONField):
+            values[name] = '{"some": "text"}'
         elif name != "reason":
             values[name] = "Some text"
     return values

@@ -309,11 +309,17 @@ def finish(side: Side, standin: StandIn) -> None:
         shop=side.trade.shop, order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(),
         reason=f"Sold out at {side.shop_id}", policy="review", opened_at=timezone.now(), note_due_at=timezone.now(),
     )  # fmt: skip
+    record = {
+        "shop": side.trade.shop, "source": "elsewhere", "payload": {}, "payload_digest": "0" * 64,
+        "received_by": f"worker-of-{side.shop_id}", "received_at": timezone.now(), "decided_at": timezone.now(),
+    }  # fmt: skip
     ReconciliationRecord.objects.create(
-        shop=side.trade.shop, source="elsewhere", external_id=f"sale-of-{side.shop_id}", payload={},
-        payload_digest="0" * 64,
-        state="rejected", reasons={"total": [f"Refused at {side.shop_id}."]}, received_by=f"worker-of-{side.shop_id}",
-        received_at=timezone.now(), decided_at=timezone.now(),
+        external_id=f"refused-by-{side.shop_id}", state="rejected", reasons={"total": [f"No, said {side.shop_id}."]},
+        **record,
+    )  # fmt: skip
+    ReconciliationRecord.objects.create(
+        external_id=f"taken-by-{side.shop_id}", state="unchanged",
+        order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(), **record,
     )  # fmt: skip
     give_back(side, paid)
     StripeObject.objects.create(

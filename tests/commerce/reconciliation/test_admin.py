@@ -52,10 +52,12 @@ def test_corrected_it_is_taken_over_and_what_came_is_kept(refused: Reconciliatio
     [
         ('{"total": -1}', "Is negative."),
         ('{"externalId": "B-1", "unit": "minor"}', "It came as A-1"),
-        ("{}", "at least one member"),
-        ("[1]", "at least one member"),
+        ("{}", "This field is required."),
+        ("[1]", "Expected an object."),
         ("unit=minor", "This is not JSON."),
         ('{"total": NaN}', "This is not JSON."),
+        ('{"orderNumber": "\\u0000"}', "This is not JSON."),
+        ('{"orderNumber": "\\ud800"}', "This is not JSON."),
     ],
 )
 def test_a_correction_that_leaves_it_wrong_changes_nothing(
