@@ -59,7 +59,7 @@ def test_rows_that_fail_are_said_and_the_command_fails(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--shop", "nobody"], "There is no shop 'nobody'."),
+        (["--shop", "nobody"], "There is no shop or pool 'nobody'."),
         (["--shop", "acme", "--apply"], "Say why with --reason."),
         (["--shop", "acme", "--apply", "--reason", " a "], "Say why with --reason."),
         (["--shop", "acme", "--undo", "1", "--reason", "Why"], "Name a file, or an import to --undo."),
