@@ -206,6 +206,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgres://holdfast:secret@database.internal:5432/holdfast",
     "REDIS_URL": "redis://redis.internal:6379",
     "STRIPE_SECRET_KEY": "sk_live_nothing",
+    "STRIPE_PUBLISHABLE_KEY": "pk_live_nothing",
     "STRIPE_ACCOUNT": "acct_nothing",
     "STRIPE_WEBHOOK_SECRETS": "whsec_nothing",
     "CREDENTIAL_KEYS": "bm90aGluZy1idXQtYXMtbG9uZy1hcy1hLWtleS1pcyE=",
