@@ -24,7 +24,7 @@ def put(trade: Trade, **settings: Any) -> None:
 
 
 def test_a_plain_shop(trade: Trade, settings: Settings) -> None:
-    settings.STRIPE_PUBLISHABLE_KEY = ""
+    settings.STRIPE_PUBLISHABLE_KEY, settings.STRIPE_API_BASE = "", "https://api.stripe.com"
     assert ask(trade).json() == {
         "shopId": "band",
         "name": "Band",

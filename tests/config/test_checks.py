@@ -25,6 +25,7 @@ GOOD: dict[str, Any] = {
     "REDIS_URL": "rediss://cache.example.com:6379",
     "STRIPE_API_BASE": "https://api.stripe.com",
     "STRIPE_SECRET_KEY": "sk_live_1",
+    "STRIPE_PUBLISHABLE_KEY": "",
     "STRIPE_ACCOUNT": "acct_1",
     "STRIPE_WEBHOOK_SECRETS": ("whsec_1",),
     "CREDENTIAL_KEYS": ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",),

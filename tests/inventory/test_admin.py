@@ -39,7 +39,7 @@ def make_run():
     ("url", "make", "count"),
     [
         (STOCK, make_stock, 7),
-        (HOLDS, make_hold, 9),
+        (HOLDS, make_hold, 10),
         (MOVEMENTS, make_stock, 7),
         (RUNS, make_run, 6),
     ],

@@ -81,7 +81,7 @@ def test_a_holds_page(staff):
     assert f'href="{STOCK}{row.pk}/change/"' in page, "the items lead to their stock"
     assert "Placed directly" in page
     assert "The reaper puts the units back on sale" in page
-    assert queries(staff, f"{HOLDS}{placed.hold_id}/change/") == 8
+    assert queries(staff, f"{HOLDS}{placed.hold_id}/change/") == 9
 
 
 def test_what_stands_behind_a_hold_and_how_long_it_can_be_extended(staff, guard):

@@ -338,7 +338,7 @@ def test_the_frame_shows_nothing_of_others(world: World, visit: Visit):
     assert [row["shop"].label for row in page.context["shops"]] == [world.here.trade.shop.name]
     assert "Reaper" not in {card.label for card in page.context["cards"]}
     cards = {card.label: card.value for card in page.context["cards"]}
-    assert (cards["Orders today"], cards["Active holds"], cards["Dead letters"]) == ("1", "5", "1")
+    assert (cards["Orders today"], cards["Active holds"], cards["Dead letters"]) == ("1", "6", "1")
     for app in {model._meta.app_label for model, _ in PAGES}:
         visit.get(reverse("admin:app_list", args=[app]))
     for term in (world.there.shop_id, "evt_", "birch"):

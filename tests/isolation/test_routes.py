@@ -192,14 +192,16 @@ def reconciliation(world: World) -> Iterator[Ask]:
     """A sale that the other shop has made, by each of its names, and under the name that its own worker gave it."""
     order = Order.objects.for_shop(world.there.shop_id).filter(status="confirmed").first()
     assert order is not None
-    sale = {"status": "confirmed", "currency": "EUR", "total": 1, "createdAt": "2026-01-31T12:00:00Z"}
+    sale = {
+        "externalId": "tried", "status": "confirmed", "currency": order.currency, "total": order.total_amount,
+        "createdAt": "2026-01-31T12:00:00Z",
+    }  # fmt: skip
     names = {"sessionId": order.session_id, "paymentIntentId": order.payment_intent_id}
     for headers in tokens(world):
-        for number, (member, value) in enumerate(names.items()):
-            record = {**sale, "externalId": f"tried-{number}", member: value}
-            yield Ask("POST", "/api/reconciliation", {"source": "elsewhere", "records": [record]}, headers)
-        body = {"source": "elsewhere", "records": [], "shopId": world.there.shop_id}
-        yield Ask("POST", "/api/reconciliation", body, headers)
+        for member, value in names.items():
+            body = {"source": "tried", "records": [{**sale, member: value}]}
+            yield Ask("POST", "/api/reconciliation", body, headers)
+            yield Ask("POST", "/api/reconciliation", {**body, "shopId": world.there.shop_id}, headers)
 
 
 PROBES: dict[str, Probe] = {
