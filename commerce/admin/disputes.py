@@ -133,6 +133,7 @@ class DisputeAdmin(KeySearch[Dispute], ReadOnlyAdmin[Dispute]):
 
     def at_stripe(self, dispute: Dispute) -> list[tuple[str, object]]:
         live = platform_scope().livemode
+        kept_in = dispute.balance_currency or dispute.currency
 
         def link(object_id: str) -> str:
             return stripe_links.stripe_link(object_id, account=dispute.stripe_account, livemode=live)
@@ -142,8 +143,8 @@ class DisputeAdmin(KeySearch[Dispute], ReadOnlyAdmin[Dispute]):
             ("Payment", link(dispute.payment_intent_id)),
             ("Charge", link(dispute.charge_id)),
             ("Account", mono(dispute.stripe_account)),
-            ("Withdrawn", shop_amount(dispute.shop, dispute.withdrawn_amount, dispute.currency)),
-            ("Stripe's fees", shop_amount(dispute.shop, dispute.fee_amount, dispute.currency)),
+            ("Withdrawn", shop_amount(dispute.shop, dispute.withdrawn_amount, kept_in)),
+            ("Stripe's fees", shop_amount(dispute.shop, dispute.fee_amount, kept_in)),
             ("Still refundable", "Yes" if dispute.refundable else "No: a refund would be paid twice"),
             ("Read", shop_moment(dispute.shop, dispute.read_at)),
         ]

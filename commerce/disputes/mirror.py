@@ -75,6 +75,9 @@ def _order_of(shop_id: str, account: str, intent: IntentFacts | None) -> UUID | 
 
 def _write(*, shop_id: str, account: str, facts: DisputeFacts, order: Order | None, stamp: int) -> Dispute:
     now = timezone.now()
+    settled_in = facts.movements[-1].currency if facts.movements else ""
+    # An account may come to be settled in another currency meanwhile: sums are of one, the journal has both.
+    moved = [movement for movement in facts.movements if movement.currency == settled_in]
     fields = {
         "charge_id": facts.charge_id,
         "payment_intent_id": facts.intent_id,
@@ -82,8 +85,9 @@ def _write(*, shop_id: str, account: str, facts: DisputeFacts, order: Order | No
         "reason": facts.reason[:64],
         "currency": facts.currency,
         "amount": facts.amount,
-        "withdrawn_amount": -sum(movement.amount for movement in facts.movements),
-        "fee_amount": sum(movement.fee for movement in facts.movements),
+        "balance_currency": settled_in,
+        "withdrawn_amount": -sum(movement.amount for movement in moved),
+        "fee_amount": sum(movement.fee for movement in moved),
         "refundable": facts.refundable,
         "evidence_due_by": facts.evidence_due_by,
         "read_stamp": stamp,

@@ -49,10 +49,12 @@ class Dispute(models.Model):
     reason = models.CharField(max_length=64, blank=True, default="")
     currency = models.CharField(max_length=3)
     amount = models.PositiveBigIntegerField()
+    # What moves the account's balance is in the currency that Stripe settles in, which need not be the payment's.
+    balance_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
     withdrawn_amount = models.BigIntegerField(
-        default=0, help_text="What the account's balance is down by at the moment, without fees."
+        default=0, help_text="What the account's balance is down by at the moment, without fees, in its own currency."
     )
-    fee_amount = models.BigIntegerField(default=0, help_text="Stripe's fees for it, in the account's currency.")
+    fee_amount = models.BigIntegerField(default=0, help_text="Stripe's fees for it, in the balance's currency.")
     refundable = models.BooleanField(default=False, help_text="Whether Stripe would still take a refund.")
     evidence_due_by = models.DateTimeField(null=True, blank=True)
     read_stamp = models.BigIntegerField(help_text="Stamp of the read that this row is from.")

@@ -12,6 +12,7 @@ from commerce.gateway.balance import BalanceFacts
 from commerce.ledger import accounts
 from commerce.ledger.journal import Posting, post_within
 from commerce.ledger.models import JournalEntry
+from commerce.money import format_minor
 from commerce.orders.models import Order
 from commerce.returns.models import Refund
 
@@ -58,11 +59,11 @@ def post_late_fee_within(*, order: Order, charge_id: str, amount: int, now: date
     )
 
 
-def post_fee_within(*, order: Order, txn: BalanceFacts, now: datetime) -> bool:
-    """What Stripe kept of a charge, by its balance transaction. Where Stripe settles in another currency than the
-    charge's, the gross changes currency first.
+def post_fee_within(*, order: Order, txn: BalanceFacts, gross: int, now: datetime) -> bool:
+    """What Stripe kept of a charge of `gross` (minor units of the order's currency), by its balance transaction. Where
+    Stripe settles in another currency, the gross changes currency first.
     """
-    _convert_within(order=order, txn=txn, gross=order.total_amount, now=now)
+    _convert_within(order=order, txn=txn, gross=gross, now=now)
     return post_within(
         Posting(
             shop_id=order.shop_id,
@@ -157,6 +158,7 @@ def _convert_within(*, order: Order, txn: BalanceFacts, gross: int, now: datetim
     """An entry has one currency: the gross leaves the charge's in one, and arrives in the settlement's in another."""
     if txn.currency == order.currency:
         return
+    became = f"{format_minor(abs(gross), order.currency, 'en')} as {format_minor(abs(txn.amount), txn.currency, 'en')}"
     for side, currency, amount in (
         ("out", order.currency, -gross),
         ("in", txn.currency, txn.amount),
@@ -169,6 +171,7 @@ def _convert_within(*, order: Order, txn: BalanceFacts, gross: int, now: datetim
                 currency=currency,
                 order_id=order.pk,
                 source=txn.source,
+                memo=became,
                 request_id=order.request_id,
                 amounts={accounts.CLEARING: amount, accounts.EXCHANGE: -amount},
             ),

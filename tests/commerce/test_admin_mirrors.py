@@ -52,7 +52,8 @@ def test_pages_need_as_many_queries_for_three_rows_as_for_one(trade: Trade, make
 
 
 def test_a_dispute_is_found_and_shown(trade: Trade, other_trade: Trade) -> None:
-    row = dispute(trade, "du_1", payment_intent_id="pi_1", withdrawn_amount=2500, fee_amount=1500)
+    moved = {"withdrawn_amount": 2709, "fee_amount": 1500, "balance_currency": "USD"}
+    row = dispute(trade, "du_1", payment_intent_id="pi_1", **moved)
     dispute(other_trade, "du_2", status="won")
     owner = desk()
     for term in ("du_1", "pi_1"):
@@ -63,7 +64,8 @@ def test_a_dispute_is_found_and_shown(trade: Trade, other_trade: Trade) -> None:
     assert (
         "Needs a response" in shown
         and "€25.00" in shown
-        and "€15.00" in shown
+        and "$27.09" in shown
+        and "$15.00" in shown
         and "a refund would be paid twice" in shown
     )
 

@@ -128,3 +128,24 @@ def test_the_balance_is_the_sum_of_its_transactions(client: stripe.StripeClient,
     standin.control("POST", "clock", {"advanceSeconds": 2 * 86_400})
     assert client.v1.balance_transactions.retrieve(transactions[0].id).status == "available"
     assert [entry.amount for entry in client.v1.balance.retrieve().available] == [2852]
+
+
+def test_an_account_that_is_settled_in_another_currency(client: stripe.StripeClient, standin: Running) -> None:
+    standin.control("POST", "settlements", {"currency": "usd", "rates": {"eur": "1.0837"}})
+    intent = paid(client, standin)
+    charge = client.v1.charges.list({"payment_intent": intent, "expand": ["data.balance_transaction"]}).data[0]
+    booked: Any = charge.balance_transaction
+    assert (charge.amount, charge.currency) == (3998, "eur")
+    assert (booked.amount, booked.currency, booked.exchange_rate, booked.fee) == (4333, "usd", 1.0837, 156)
+    assert (booked.fee_details[0].currency, booked.net) == ("usd", 4177)
+    client.v1.refunds.create({"payment_intent": intent})
+    assert standin.control("GET", "balance")["accounts"]["acct_standin"]["usd"]["net"] == -156
+    standin.control("POST", "settlements", {"currency": "usd", "rates": {}})
+    assert charge_of(client, paid(client, standin)).currency == "eur"
+    assert standin.control("GET", "balance")["accounts"]["acct_standin"]["eur"]["net"] == 3998 - 146
+    for body in (
+        {"currency": "isk", "rates": {}}, {"currency": "usd", "rates": {"eur": 1.1}}, {"currency": "usd"},
+        {"currency": "usd", "rates": {"usd": "1"}}, {"currency": "usd", "rates": {"eur": "0"}}, {"rates": {}, "x": 1},
+    ):  # fmt: skip
+        with pytest.raises(ControlRefused):
+            standin.control("POST", "settlements", body)

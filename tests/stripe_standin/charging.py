@@ -179,7 +179,7 @@ def _collect(unit: Unit, intent: Record, charge: Record, *, announce_charge: str
     unit.save(charge)
     # The first event has no balance transaction yet, the update brings it: that is how asynchronous capture shows.
     unit.announce(announce_charge, charge)
-    booked = ledger.book(unit, "charge", charge, collected, charged=ledger.fee(collected))
+    booked = ledger.book(unit, "charge", charge, collected, price=ledger.fee)
     charge.body["balance_transaction"] = booked
     unit.save(charge)
     unit.announce("charge.updated", charge, previous={"balance_transaction": None})

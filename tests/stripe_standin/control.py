@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from . import control_acts, ids, options
+from . import control_acts, ids, options, settlement
 from .endpoints import Endpoint
 from .engine import Engine
 from .errors import ApiError, Json
@@ -71,6 +71,7 @@ class Control:
             ("GET", "endpoints"): lambda sent: self._endpoints(),
             ("POST", "endpoints"): self._add_endpoint,
             ("GET", "balance"): self._balance,
+            ("POST", "settlements"): self._settle_in,
             ("POST", "events"): acts.send_event,
             ("POST", "objects"): acts.place_object,
             ("POST", "reset"): self._reset,
@@ -140,6 +141,11 @@ class Control:
         with self.engine.lock:
             found = self.engine.store.select("kind = 'balance_transaction'", (), newest_first=False)
         return {"accounts": totals(found)}
+
+    def _settle_in(self, sent: Json) -> Json:
+        found = settlement.read(sent)
+        self.engine.settle_in(found)
+        return {"account": found.account, "currency": found.currency, "rates": found.rates}
 
     def _reset(self, sent: Json) -> Json:
         self.engine.reset()

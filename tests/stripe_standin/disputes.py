@@ -33,7 +33,7 @@ def begin(unit: Unit, charge: Record, *, reason: str, amount: int, inquiry: bool
     charge.body["disputed"] = True
     unit.save(charge)
     if not inquiry:
-        _move(unit, dispute, -amount, fee=FEE)
+        _move(unit, dispute, -amount)
     unit.announce("charge.dispute.created", dispute)
     if not inquiry:
         unit.announce("charge.dispute.funds_withdrawn", dispute)
@@ -45,7 +45,7 @@ def escalate(unit: Unit, dispute: Record) -> bool:
     if dispute.body["status"] not in ("warning_needs_response", "warning_under_review"):
         return False
     dispute.body |= {"status": "needs_response", "is_charge_refundable": False}
-    _move(unit, dispute, -dispute.body["amount"], fee=FEE)
+    _move(unit, dispute, -dispute.body["amount"])
     unit.announce("charge.dispute.updated", dispute)
     unit.announce("charge.dispute.funds_withdrawn", dispute)
     return True
@@ -67,19 +67,23 @@ def close(unit: Unit, dispute: Record, *, won: bool) -> bool:
     """The bank decides. What was taken comes back to who wins. False when it is closed already."""
     if dispute.body["status"] not in OPEN:
         return False
-    taken = -sum(movement["amount"] for movement in dispute.body["balance_transactions"])
+    taken = sum(movement["amount"] for movement in dispute.body["balance_transactions"]) < 0
     inquiry = dispute.body["status"].startswith("warning_")
     dispute.body["status"] = "warning_closed" if inquiry else "won" if won else "lost"
     unit.save(dispute)
     if won and taken:
-        _move(unit, dispute, taken, fee=0)
+        _move(unit, dispute, dispute.body["amount"])
         unit.announce("charge.dispute.funds_reinstated", dispute)
     unit.announce("charge.dispute.closed", dispute)
     return True
 
 
-def _move(unit: Unit, dispute: Record, amount: int, *, fee: int) -> None:
-    booked = ledger.book(unit, "adjustment", dispute, amount, charged=fee)
+def _price(amount: int) -> int:
+    return FEE if amount < 0 else 0
+
+
+def _move(unit: Unit, dispute: Record, amount: int) -> None:
+    booked = ledger.book(unit, "adjustment", dispute, amount, price=_price)
     transaction = unit.need("balance_transaction", booked)
     transaction.body["reporting_category"] = "dispute" if amount < 0 else "dispute_reversal"
     unit.save(transaction)

@@ -14,6 +14,7 @@ from .deliveries import Queue
 from .endpoints import Endpoint
 from .faults import Faults
 from .options import DeliveryMode, Options
+from .settlement import Settlement
 from .store import Record, Store
 from .unit import Caller, Unit
 
@@ -60,6 +61,7 @@ class Engine:
             for e in saved("endpoints") or []
         ]
         self.queue.endpoints = [*([self._default_endpoint] if self._default_endpoint else []), *extra]
+        self.settlements = {name: Settlement(**found) for name, found in (saved("settlements") or {}).items()}
 
     def on_due(self, kind: str, lapse: Callable[[Unit, Record], None]) -> None:
         """Say what happens to objects of this kind when the clock reaches their `due_at`."""
@@ -132,6 +134,17 @@ class Engine:
         with self.lock:
             self._keep("endpoints", [dataclasses.asdict(endpoint) for endpoint in extra])
             self.queue.endpoints = [*([self._default_endpoint] if self._default_endpoint else []), *extra]
+
+    def settle_in(self, settlement: Settlement) -> None:
+        """From now on; what is booked stays as it is."""
+        with self.lock:
+            self.settlements[settlement.account] = settlement
+            self._keep("settlements", {name: dataclasses.asdict(found) for name, found in self.settlements.items()})
+
+    def convert(self, account: str, amount: int, currency: str) -> tuple[int, str, float | None]:
+        """An amount as it reaches this account's balance, and at which rate; within a unit of work."""
+        settlement = self.settlements.get(account)
+        return settlement.convert(amount, currency) if settlement else (amount, currency, None)
 
     def _keep(self, name: str, value: object) -> None:
         with self.store.transaction():

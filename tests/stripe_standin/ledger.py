@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from . import ids, money
@@ -21,9 +22,17 @@ def fee(amount: int) -> int:
     return money.round_half_up(amount * FEE_RATE) + FEE_FIXED
 
 
-def book(unit: Unit, kind: str, source: Record, amount: int, *, charged: int = 0) -> str:
-    """Write a balance transaction of signed `amount` with the fee `charged`; returns its id."""
-    currency = str(source.body["currency"])
+def no_fee(amount: int) -> int:
+    return 0
+
+
+def book(unit: Unit, kind: str, source: Record, moved: int, *, price: Callable[[int], int] = no_fee) -> str:
+    """Write a balance transaction of signed `moved` (in the source's currency); returns its id.
+
+    Amount and fee are in the currency that the account is settled in: `price` is asked for the fee of the amount there.
+    """
+    amount, currency, rate = unit.engine.convert(unit.caller.account, moved, str(source.body["currency"]))
+    charged = price(amount)
     details = {"amount": charged, "application": None, "currency": currency, "type": "stripe_fee"}
     body: Json = {
         "id": ids.new_id("txn"),
@@ -34,7 +43,7 @@ def book(unit: Unit, kind: str, source: Record, amount: int, *, charged: int = 0
         "created": unit.now,
         "currency": currency,
         "description": source.body.get("description"),
-        "exchange_rate": None,
+        "exchange_rate": rate,
         "fee": charged,
         "fee_details": [details | {"description": "Processing fees"}] if charged else [],
         "net": amount - charged,

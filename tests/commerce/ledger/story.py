@@ -36,8 +36,8 @@ PAID = ("confirmed", "review", "refunded")
 class Story:
     """Acts are drawn by `dice`. Nothing here knows what the journal should say: Stripe's balance does."""
 
-    def __init__(self, trades: list[Trade], standin: StandIn, dice: random.Random) -> None:
-        self.trades, self.standin, self.dice = trades, standin, dice
+    def __init__(self, trades: list[Trade], standin: StandIn, dice: random.Random, *, converting: bool = False) -> None:
+        self.trades, self.standin, self.dice, self.converting = trades, standin, dice, converting
         self.told: list[str] = []
         self.keys = 0
         for trade in trades:
@@ -51,7 +51,7 @@ class Story:
             self.finish_a_refund, self.dispute, self.end_a_dispute, self.send_again, self.sweep, self.tell, self.tell,
             self.trouble,
         ]  # fmt: skip
-        act = self.dice.choice(acts)
+        act = self.dice.choice([*acts, self.settle_elsewhere] if self.converting else acts)
         try:
             return f"{act.__name__}{'' if act() else ' -'}"
         except HoldfastError as error:
@@ -121,6 +121,13 @@ class Story:
         self.standin.fault(path="/v1/refunds", kind=self.dice.choice(["drop_before", "drop_after"]))
         return True
 
+    def settle_elsewhere(self) -> bool:
+        """Stripe converts what is charged from now on, refunds and disputes of older charges included; or stops to."""
+        rates: dict[str, str] = self.dice.choice([{}, {"eur": f"{self.dice.randint(1, 2_000_000) / 10_000:.4f}"}])
+        currency = self.dice.choice(["usd", "jpy", "kwd"])
+        self.standin.call("settlements", {"currency": currency, "rates": rates})
+        return bool(rates)
+
     def sweep(self) -> bool:
         fees.run_once(now=timezone.now())
         resolver.run_once(now=timezone.now() + timedelta(minutes=5))
@@ -153,8 +160,10 @@ class Story:
         for order in Order.objects.all():
             living = order.refunds.exclude(status__in=Refund.DEAD).aggregate(total=Sum("amount"))["total"] or 0
             assert order.refunded_amount == living <= order.total_amount
-        clearing = JournalLine.objects.filter(account="stripe_clearing").aggregate(total=Sum("amount"))["total"] or 0
-        assert clearing == at_stripe(self.standin)
+        clearing = JournalLine.objects.filter(account="stripe_clearing").values_list("entry__currency")
+        ours = {currency: total for currency, total in clearing.annotate(total=Sum("amount")).order_by() if total}
+        theirs = {name: at_stripe(self.standin, currency=name.lower()) for name in ("EUR", "USD", "JPY", "KWD")}
+        assert ours == {currency: net for currency, net in theirs.items() if net}
         for report in self.tie_out():
             assert (report.differences, report.unowned, report.others) == ([], [], {})
             assert report.at_stripe == report.in_journal

@@ -24,7 +24,7 @@ SEED = int(os.environ.get("HOLDFAST_LEDGER_SEED", "1"))
 @pytest.mark.parametrize("seed", range(SEED, SEED + STORIES))
 def test_any_story_ends_with_stripes_balance(trade: Trade, other_trade: Trade, standin: StandIn, seed: int) -> None:
     Host.objects.create(hostname="hooks.localhost", role=Host.Role.HOOKS)
-    story = Story([trade, other_trade], standin, random.Random(seed))
+    story = Story([trade, other_trade], standin, random.Random(seed), converting=True)
     told = [story.act() for _ in range(STEPS)]
     story.quiet()
     try:
