@@ -12,7 +12,8 @@ import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from pytest_django.plugin import DjangoDbBlocker
+
+from tests.fixtures.emptying import empty_touched
 
 pytest_plugins = [
     "tests.fixtures.limits",
@@ -58,14 +59,9 @@ def unread_hosts() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Transactional tests empty the tables by TRUNCATE, which append-only tables refuse: their triggers named
-    `…_no_truncate` are off in the test database, and the tests of the refusal switch them on for themselves.
-    """
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname LIKE '%\\_no\\_truncate'")
-        for table, trigger in cursor.fetchall():
-            cursor.execute(f'ALTER TABLE {table} DISABLE TRIGGER "{trigger}"')
+def django_db_setup(django_db_setup: None) -> None:
+    """Transactional tests are followed by a deletion of what they left (tests/fixtures/emptying.py)."""
+    setattr(connection.ops, "execute_sql_flush", empty_touched)  # noqa: B010 - to mypy an assignment is an override
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
