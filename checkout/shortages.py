@@ -25,7 +25,8 @@ from commerce.orders.orders import advance_order_within
 from commerce.returns.refunding import refund_order
 from inventory.errors import InsufficientStock, InventoryUnavailable
 from inventory.holds import Line
-from inventory.stock import take_stock_within
+from inventory.periods import has_periods
+from inventory.stock import book_periods_within, take_stock_within
 from tenants.audit import Actor, record_audit
 from tenants.context import ShopContext
 from tenants.errors import InvalidRequest, NotFound
@@ -134,9 +135,13 @@ def _fulfil(*, shop_id: str, order_id: UUID, instead: Mapping[str, str], reason:
         if case.state != State.OPEN or order.status != Order.Status.REVIEW:
             raise WrongState(f"Order {order.number} is {order.get_status_display().lower()}: no stock is missing.")
         changed = _replace_within(order=order, instead=instead)
-        lines = [Line(line.sku, line.variant_key, line.quantity) for line in order.lines.all()]
+        lines = [
+            Line(line.sku, line.variant_key, line.quantity, line.rental_start, line.rental_end)
+            for line in order.lines.all()
+        ]
+        take = book_periods_within if has_periods(lines) else take_stock_within
         try:
-            take_stock_within(shop_id=shop_id, lines=lines, reference=str(order.pk), acting=acting, now=now)
+            take(shop_id=shop_id, lines=lines, reference=str(order.pk), acting=acting, now=now)
         except InsufficientStock as short:
             missing = ", ".join(f"{item.variant_key} ({item.available} of {item.requested})" for item in short.items)
             raise WrongState(f"Still too few: {missing}.") from short

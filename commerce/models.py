@@ -7,6 +7,7 @@ from commerce.disputes.models import Dispute
 from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.orders.models import Order, OrderLine
 from commerce.reconciliation.models import ReconciliationRecord
+from commerce.rentals.models import Rental, RentalEvent, RentalLine, RentalUnits
 from commerce.returns.models import Refund, Return, ReturnLine
 from commerce.shipping.models import ShippingOption
 from commerce.subscriptions.models import Invoice, Subscription
@@ -27,6 +28,10 @@ __all__ = [
     "ProductText",
     "ReconciliationRecord",
     "Refund",
+    "Rental",
+    "RentalEvent",
+    "RentalLine",
+    "RentalUnits",
     "Return",
     "ReturnLine",
     "ShippingOption",

@@ -37,6 +37,8 @@ TELLING = {
     "checkout_checkoutattempt_order_id_key": "The random id of an order.",
     "checkout_shortage_order_id_key": "The random id of an order.",
     "commerce_order_hold_id_key": "The random id of a hold.",
+    "commerce_rental_order_id_key": "The random id of an order.",
+    "commerce_rentalline_order_line_id_key": "The random id of an order's line.",
     "hold_item_one_per_row": "The random id of a hold.",
     "hold_period_once": "The random id of a hold.",
     "order_line_position": "The random id of an order.",

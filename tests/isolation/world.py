@@ -24,6 +24,10 @@ from commerce.models import (
     Invoice,
     Order,
     ReconciliationRecord,
+    Rental,
+    RentalEvent,
+    RentalLine,
+    RentalUnits,
     ReturnLine,
     ShippingOption,
     StripeTaxRate,
@@ -322,6 +326,7 @@ def finish(side: Side, standin: StandIn) -> None:
         order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(), **record,
     )  # fmt: skip
     give_back(side, paid)
+    rent_out(side, paid, through_the_pool.hold_id)
     StripeObject.objects.create(
         livemode=False, account="acct_standin", object_id=f"cus_of_{side.shop_id}", kind="customer",
         shop=side.trade.shop, source="staff",
@@ -340,6 +345,24 @@ def give_back(side: Side, session_id: str) -> None:
     ReturnLine.objects.create(
         shop=side.trade.shop, returned_id=made.return_id, order_line=order.lines.get(), quantity=1, amount=0
     )
+
+
+def rent_out(side: Side, session_id: str, hold_id: UUID) -> None:
+    """Rows of a rental's life, as if the paid order were one."""
+    order = Order.objects.for_shop(side.shop_id).get(session_id=session_id)
+    line, day, shop = order.lines.get(), monday(), side.trade.shop
+    rental = Rental.objects.create(
+        shop=shop, order=order, starts_on=day, ends_on=day, next_out_on=day, created_at=timezone.now()
+    )
+    rented = RentalLine.objects.create(shop=shop, rental=rental, order_line=line, due_on=day, quantity=1)
+    RentalUnits.objects.create(
+        shop=shop, line=rented, hold_id=hold_id, sku=f"{side.shop_id}-SKU", variant_key=f"{side.shop_id}-SKU",
+        starts_on=day, ends_on=day, quantity=1,
+    )  # fmt: skip
+    RentalEvent.objects.create(
+        shop=shop, rental=rental, action="reserved", note=f"Wanted by {side.shop_id}", actor="system:test",
+        at=timezone.now(), idempotency_key=f"rented-from-{side.shop_id}", digest="",
+    )  # fmt: skip
 
 
 def browser(user: User) -> Client:
