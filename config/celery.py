@@ -29,6 +29,7 @@ app.conf.beat_schedule = {
     "resolve-refunds": {"task": "commerce.resolve_refunds", "schedule": 30.0},
     "sweep-imports": {"task": "inventory.sweep_imports", "schedule": 60.0},
     "remove-abandoned-carts": {"task": "checkout.remove_abandoned_carts", "schedule": crontab(hour="3", minute="40")},
+    "tie-out": {"task": "webhooks.tie_out", "schedule": crontab(hour="4", minute="40")},
     "reconcile": {"task": "webhooks.reconcile", "schedule": crontab(hour="4", minute="10")},
     "verify-stock": {"task": "inventory.verify_stock", "schedule": crontab(hour="3", minute="10")},
 }

@@ -38,6 +38,8 @@ PLANS = {
     Kind.MONEY_WITHOUT_ORDER: "Its session is settled by what Stripe says now: the order follows, its stock is taken.",
     Kind.ORDER_WITHOUT_MONEY: "Stripe is asked once more; if it has the money by now, this is closed.",
     Kind.REFUND_UNKNOWN: "The refund is read from Stripe; order and journal follow.",
+    Kind.JOURNAL_DIFFERS: "Charge, refund or dispute is read from Stripe, and what it moved is booked where it is "
+    "missing. If the two differ all the same, this stays open: somebody has to find out.",
 }
 
 
@@ -78,7 +80,7 @@ class FindingAdmin(KeySearch[Finding], ReadOnlyAdmin[Finding]):
         "closed", "closed_by",
     )  # fmt: skip
     search_fields = ("object_id",)
-    search_help_text = "cs_…, ch_…, re_…"
+    search_help_text = "cs_…, ch_…, re_…, du_…"
     ordering = ("-id",)
     sortable_by = ("found",)
     actions_list = ("open_ones",)

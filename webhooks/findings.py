@@ -13,6 +13,7 @@ from tenants.audit import Actor, record_audit
 from tenants.context import ShopContext, bind_shop, load_shop
 from tenants.errors import NotFound, WrongState
 from tenants.staff import StaffScope
+from webhooks.books import book_what_is_missing
 from webhooks.models import Finding
 
 Kind, State = Finding.Kind, Finding.State
@@ -48,6 +49,8 @@ def _put_right(shop: ShopContext, finding: Finding) -> str:
     if finding.kind == Kind.REFUND_UNKNOWN:
         mirror_refund(shop=shop, account=finding.account, refund_id=finding.object_id)
         return "The refund is booked."
+    if finding.kind == Kind.JOURNAL_DIFFERS:
+        return book_what_is_missing(shop=shop, account=finding.account, source=finding.object_id)
     if finding.object_id.startswith("cs_"):
         settled = settle_session(shop=shop, session_id=finding.object_id, account=finding.account)
         if settled.verdict is not SessionVerdict.PAID:

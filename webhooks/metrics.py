@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
@@ -40,13 +40,15 @@ class InboxGauges:
                 gauge.add_metric([shop_id], count)
         yield backlog
         yield dead
-        yield _findings()
+        yield _findings("reconciliation_findings", "Differences that nobody has put right.", Q())
+        violations = "Objects of Stripe's whose money the journal has otherwise, as of the last night."
+        yield _findings("money_invariant_violations", violations, Q(kind=Finding.Kind.JOURNAL_DIFFERS))
 
 
-def _findings() -> Metric:
+def _findings(name: str, says: str, among: Q) -> Metric:
     """Open differences between Stripe's books and ours, by the short index of the open ones."""
-    gauge = GaugeMetricFamily("reconciliation_findings", "Differences that nobody has put right.", labels=["shop_id"])
-    rows = Finding.objects.filter(state=Finding.State.OPEN).order_by().values_list("shop_id")
+    gauge = GaugeMetricFamily(name, says, labels=["shop_id"])
+    rows = Finding.objects.filter(among, state=Finding.State.OPEN).order_by().values_list("shop_id")
     counts = {NO_SHOP: 0} | {shop_id or NO_SHOP: count for shop_id, count in rows.annotate(count=Count("pk"))}
     for shop_id, count in counts.items():
         gauge.add_metric([shop_id], count)

@@ -122,6 +122,7 @@ class Finding(models.Model):
         MONEY_WITHOUT_ORDER = "money_without_order", "Money without order"
         ORDER_WITHOUT_MONEY = "order_without_money", "Order without money"
         REFUND_UNKNOWN = "refund_unknown", "Refund that isn't booked"
+        JOURNAL_DIFFERS = "journal_differs", "Journal differs from Stripe's balance"
 
     class State(models.TextChoices):
         OPEN = "open", "Open"
@@ -132,7 +133,9 @@ class Finding(models.Model):
     livemode = models.BooleanField()
     account = models.CharField(max_length=64, db_collation="C")
     kind = models.CharField(max_length=24, choices=Kind)
-    object_id = models.CharField(max_length=255, db_collation="C", help_text="Stripe's session, charge or refund.")
+    object_id = models.CharField(
+        max_length=255, db_collation="C", help_text="Stripe's session, charge, refund or dispute."
+    )
     # Null where nobody can say whose money it is: then it is the platform's to find out.
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     order_number = models.CharField(max_length=24, blank=True, default="", db_collation="C")

@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from django.db.models import Q
 
 from checkout.settle import SessionVerdict, judge_session
 from commerce.gateway.client import StripeAccess, platform_scope, read_session
@@ -76,7 +77,7 @@ def run_once(*, now: datetime, days: int = 2) -> ReconcileReport:
             log.error("account_not_reconciled", account=name, error=str(failure))
             failed.append(name)
             continue
-        new += _note(access, found, since=since, now=now)
+        new += len(note(access, found, among=~Q(kind=Kind.JOURNAL_DIFFERS), since=since, now=now))
         done += 1
     left = Finding.objects.filter(state=State.OPEN).count()
     log.info("reconciled", accounts=done, open=left, new=new, failed=failed)
@@ -189,10 +190,13 @@ def _uuid(text: object) -> UUID | None:
         return None
 
 
-def _note(access: StripeAccess, found: list[Found], *, since: datetime, now: datetime) -> int:
-    """Lists what was found; what was listed and isn't found any more is gone by itself. How many are new."""
+def note(access: StripeAccess, found: list[Found], *, among: Q, since: datetime, now: datetime) -> list[int]:
+    """Lists what was found; what of `among` was listed and isn't found any more is gone by itself.
+
+    Returns the keys of those that weren't open before.
+    """
     scope = {"livemode": access.scope.livemode, "account": access.scope.account}
-    new = 0
+    new = []
     for one in found:
         told = {"shop_id": one.shop_id, "order_number": one.order_number, "detail": one.detail, "seen_at": now}
         row, made = Finding.objects.get_or_create(
@@ -201,9 +205,10 @@ def _note(access: StripeAccess, found: list[Found], *, since: datetime, now: dat
             object_id=one.object_id,
             defaults={**told, "currency": one.currency, "amount": one.amount, "found_at": now},
         )
-        new += made
+        if made or row.state not in {State.OPEN, State.DISMISSED}:
+            new.append(row.pk)
         if not made and row.state != State.DISMISSED:
             Finding.objects.filter(pk=row.pk).update(state=State.OPEN, closed_at=None, **told)
-    open_ones = Finding.objects.filter(**scope, state=State.OPEN, found_at__gte=since, seen_at__lt=now)
+    open_ones = Finding.objects.filter(among, **scope, state=State.OPEN, found_at__gte=since, seen_at__lt=now)
     open_ones.update(state=State.GONE, closed_at=now)
     return new

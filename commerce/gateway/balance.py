@@ -91,12 +91,18 @@ def read_charge(access: StripeAccess, intent_id: str) -> ChargeFacts | None:
 
 def transactions_between(access: StripeAccess, *, since: datetime, until: datetime) -> Iterator[BalanceFacts]:
     """The account's balance transactions in `[since, until)`, newest first, a page at a time. Raises StripeFailure."""
+    yield from _pages(access, {"created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())}})
+
+
+def transactions_of(access: StripeAccess, source: str) -> Iterator[BalanceFacts]:
+    """Everything that one object moved on the account's balance, newest first. Raises StripeFailure."""
+    yield from _pages(access, {"source": source})
+
+
+def _pages(access: StripeAccess, wanted: Mapping[str, Any]) -> Iterator[BalanceFacts]:
     last = ""
     while True:
-        params: dict[str, Any] = {
-            "limit": PAGE,
-            "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
-        }
+        params: dict[str, Any] = {"limit": PAGE, **wanted}
         if last:
             params["starting_after"] = last
         page, more = _page(access, params)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from django.db.models import Q, Sum
 
-from commerce.gateway.balance import BalanceFacts, transactions_between
+from commerce.gateway.balance import BalanceFacts, transactions_between, transactions_of
 from commerce.gateway.client import StripeAccess, access_for_account, access_of
 from commerce.ledger.accounts import CLEARING
 from commerce.ledger.models import JournalEntry, JournalLine
@@ -82,13 +82,29 @@ class TieOut:
         }
 
 
-def tie_out(*, shop: ShopContext, since: datetime, until: datetime) -> list[TieOut]:
+def tie_out(
+    *, shop: ShopContext, since: datetime, until: datetime, resting_since: datetime | None = None
+) -> list[TieOut]:
     """Compares everything that began in `[since, until)`, with whatever became of it since; one result per account.
 
+    What has moved after `resting_since` is left out: the news of it may be on their way here.
     For the platform's own entry points: whose an object is, is asked over all shops. Reads Stripe's balance
     transactions, a hundred at a time. Raises StripeFailure and CredentialsUnusable.
     """
-    return [_of_account(shop=shop, access=access, since=since, until=until) for access in _accounts(shop)]
+    return [
+        _of_account(shop=shop, access=access, since=since, until=until, resting_since=resting_since)
+        for access in _accounts(shop)
+    ]
+
+
+def differences_of(*, shop: ShopContext, access: StripeAccess, source: str) -> list[Difference]:
+    """The same for one object of the shop's, as it is now. Raises StripeFailure."""
+    found, stripe = TieOut(shop.shop_id, access.scope.account), Sums()
+    for txn in transactions_of(access, source):
+        key = (txn.source, txn.currency)
+        stripe[key] = stripe.get(key, 0) + txn.net
+    _compare(found, stripe, _journal_sums(shop.shop_id, [source]))
+    return found.differences
 
 
 def _accounts(shop: ShopContext) -> Iterator[StripeAccess]:
@@ -100,10 +116,14 @@ def _accounts(shop: ShopContext) -> Iterator[StripeAccess]:
         yield access_for_account(shop, account)
 
 
-def _of_account(*, shop: ShopContext, access: StripeAccess, since: datetime, until: datetime) -> TieOut:
+def _of_account(
+    *, shop: ShopContext, access: StripeAccess, since: datetime, until: datetime, resting_since: datetime | None
+) -> TieOut:
     found = TieOut(shop.shop_id, access.scope.account)
     # To the end of time: a refund of the period may have come back after it.
     movements = list(transactions_between(access, since=since - LAG, until=until + timedelta(days=3_650)))
+    restless = {txn.source for txn in movements if resting_since is not None and txn.created_at >= resting_since}
+    movements = [txn for txn in movements if txn.source not in restless]
     owners = _owners(access, {txn.source for txn in movements if txn.source})
     stripe, began, known = Sums(), dict[str, datetime](), set[str]()
     for txn in movements:
@@ -118,7 +138,7 @@ def _of_account(*, shop: ShopContext, access: StripeAccess, since: datetime, unt
         key = (txn.source, txn.currency)
         stripe[key] = stripe.get(key, 0) + txn.net
     begun = {source for source, moment in began.items() if since <= moment < until}
-    unknown = _posted_sources(shop.shop_id, access.scope.account, since, until) - known
+    unknown = _posted_sources(shop.shop_id, access.scope.account, since, until) - known - restless
     journal = _journal_sums(shop.shop_id, begun | unknown)
     _compare(found, {key: net for key, net in stripe.items() if key[0] in begun}, journal)
     found.compared = len(begun | unknown)

@@ -24,6 +24,7 @@ PLATFORM_TASKS = {
     "checkout.work_on_shortages": "Orders of every shop that were paid without stock; each is its own shop's work.",
     "webhooks.catch_up": "Lists the events of every Stripe account; whose each is, is asked when it is handled.",
     "webhooks.reconcile": "Compares the books of every Stripe account; what is found belongs to a shop or to nobody.",
+    "webhooks.tie_out": "Hands every shop with a journal on to its own shop's task.",
     "webhooks.sweep_events": "Events that are due, some of them before their shop is known.",
 }
 
