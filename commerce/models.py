@@ -6,6 +6,7 @@ from commerce.coupons.models import Coupon, CouponRedemption
 from commerce.disputes.models import Dispute
 from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.orders.models import Order, OrderLine
+from commerce.plans.models import Plan, PlanVersion, StripePlanPrice
 from commerce.reconciliation.models import ReconciliationRecord
 from commerce.rentals.models import Rental, RentalEvent, RentalLine, RentalUnits
 from commerce.returns.models import Refund, Return, ReturnLine
@@ -24,6 +25,8 @@ __all__ = [
     "JournalLine",
     "Order",
     "OrderLine",
+    "Plan",
+    "PlanVersion",
     "Product",
     "ProductText",
     "ReconciliationRecord",
@@ -35,6 +38,7 @@ __all__ = [
     "Return",
     "ReturnLine",
     "ShippingOption",
+    "StripePlanPrice",
     "StripeTaxRate",
     "Subscription",
     "TaxRate",

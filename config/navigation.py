@@ -26,6 +26,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.coupon", "confirmation_number"),
             ("commerce.couponredemption", "redeem"),
             ("commerce.taxrate", "percent"),
+            ("commerce.plan", "loyalty"),
         ),
     ),
     (

@@ -14,6 +14,7 @@ from commerce.api.cacheable import cacheable
 from commerce.api.inputs import BAD_PERIOD, Rental, check_rental
 from commerce.catalog.images import image_url
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
+from commerce.plans.offers import Terms, offered_plans
 from commerce.rentals.periods import period_problem, shop_today
 from commerce.rentals.pricing import RentalRates, rental_price
 from inventory.availability import available_for_skus
@@ -43,6 +44,9 @@ class CatalogView(APIView):
         period = _period(request, shop)
         products = listing(shop_id=shop.shop_id, locale=locale, skus=skus)
         document = catalog_json(shop, products, locale=locale, period=period)
+        document["plans"] = [
+            plan_json(plan, locale) for plan in offered_plans(shop_id=shop.shop_id, currency=shop.policy.currency)
+        ]
         return cacheable(document, if_none_match=request.headers.get("If-None-Match", ""), seconds=MAX_AGE)
 
 
@@ -77,6 +81,20 @@ def catalog_json(
         "locale": locale,
         "locales": list(shop.policy.locales),
         "products": [_product_json(shop, product, states, period) for product in products],
+    }
+
+
+def plan_json(plan: Terms, locale: str) -> dict[str, Any]:
+    """A plan that `POST /api/subscribe` takes. `unitAmount` is paid per unit and interval, in minor units."""
+    return {
+        "planId": plan.code,
+        "name": plan.name(locale),
+        "description": plan.description(locale),
+        "currency": plan.currency,
+        "unitAmount": plan.amount,
+        "interval": plan.interval,
+        "intervalCount": plan.interval_count,
+        "trialDays": plan.trial_days,
     }
 
 

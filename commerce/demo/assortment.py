@@ -67,8 +67,20 @@ class DemoCoupon:
 
 
 @dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """One plan, offered from the start. `every`: interval and how many of it."""
+
+    code: str
+    names: Mapping[str, str]
+    descriptions: Mapping[str, str]
+    amount: int
+    every: tuple[str, int]
+    trial_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DemoShop:
-    """One shop with its settings, its products, its ways to ship and its coupons."""
+    """One shop with its settings, its products, its ways to ship, its coupons and its plans."""
 
     id: str
     name: str
@@ -79,6 +91,7 @@ class DemoShop:
     products: tuple[DemoProduct, ...]
     shipping: tuple[DemoShipping, ...] = ()
     coupons: tuple[DemoCoupon, ...] = ()
+    plans: tuple[DemoPlan, ...] = ()
 
 
 COCHLEARFIT: Final = DemoShop(
@@ -186,6 +199,39 @@ COCHLEARFIT: Final = DemoShop(
         DemoCoupon(code="WELCOME10", note="Ten per cent for whoever has found the shop", basis_points=1000),
         DemoCoupon(code="FIVE-OFF", note="Flyer, from 40 euros", amount=500, minimum=4000, limit_total=100),
         DemoCoupon(code="ONCE", note="Once per customer", basis_points=2500, limit_per_email=1),
+    ),
+    plans=(
+        DemoPlan(
+            code="club-basic",
+            names={"en": "Club Basic", "de": "Klub Basic"},
+            descriptions={
+                "en": "A fresh set of covers and cable loops every month, in the colours you wear.",
+                "de": "Jeden Monat frische Hüllen und Kabelschlaufen, in deinen Farben.",
+            },
+            amount=590,
+            every=("month", 1),
+        ),
+        DemoPlan(
+            code="club-plus",
+            names={"en": "Club Plus", "de": "Klub Plus"},
+            descriptions={
+                "en": "Covers and loops every month, and a new headband with every season. Two weeks to try it out.",
+                "de": "Jeden Monat Hüllen und Schlaufen, mit jeder Jahreszeit ein Stirnband. Zwei Wochen zur Probe.",
+            },
+            amount=1490,
+            every=("month", 1),
+            trial_days=14,
+        ),
+        DemoPlan(
+            code="club-year",
+            names={"en": "Club Plus, by the year", "de": "Klub Plus im Jahr"},
+            descriptions={
+                "en": "Everything in Club Plus, paid once a year. Two months are free.",
+                "de": "Alles aus Klub Plus, einmal im Jahr bezahlt. Zwei Monate sind geschenkt.",
+            },
+            amount=14900,
+            every=("year", 1),
+        ),
     ),
 )
 

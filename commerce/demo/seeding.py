@@ -15,6 +15,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
 
 from commerce.demo.assortment import DEMO_SHOPS, DemoProduct, DemoShop
+from commerce.demo.plans import seed_plans
 from commerce.models import Coupon, Product, ProductText, ShippingOption, Variant
 from inventory.models import StockRow
 from inventory.stock import create_stock_row
@@ -29,8 +30,8 @@ LOCALES: Final = ("en", "de")
 CLERKS: Final = "clerk"
 CLERK_CHANGES: Final = ("stockrow", "stockimport", "hold", "order", "checkoutattempt")
 OWNER_CHANGES: Final = (
-    "product", "producttext", "variant", "shippingoption", "coupon", "taxrate", "shop", "shopsettings", "stripeevent",
-    "servicetoken",
+    "product", "producttext", "variant", "shippingoption", "coupon", "plan", "taxrate", "shop", "shopsettings",
+    "stripeevent", "servicetoken",
 )  # fmt: skip
 # Roles within a shop, and what they may change besides seeing it.
 GROUPS: Final = {
@@ -148,7 +149,7 @@ def _seed_shop(demo: DemoShop) -> int:
     created = int(made_shop) + int(made_settings) + _seed_host(f"{demo.id}.localhost", Host.Role.CANONICAL, shop)
     for position, product in enumerate(demo.products):
         created += _seed_product(demo, product, position)
-    return created + _seed_shipping(demo) + _seed_coupons(demo)
+    return created + _seed_shipping(demo) + _seed_coupons(demo) + seed_plans(demo)
 
 
 def _seed_coupons(demo: DemoShop) -> int:

@@ -59,6 +59,7 @@ def test_the_whole_document(shop):
         "currency": "EUR",
         "locale": "de",
         "locales": ["en", "de"],
+        "plans": [],
         "products": [
             {
                 "sku": "BAND",
@@ -180,5 +181,5 @@ def test_queries(open_shop, count, settings, django_assert_num_queries):
     for _ in range(count):
         ProductTextFactory(product=VariantFactory(product__shop=shop).product)
     client.get("/api/cart")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert len(client.get("/api/catalog").json()["products"]) == count

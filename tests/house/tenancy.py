@@ -17,6 +17,7 @@ SHOP_TABLES = {
     "StockMovement",
     "StockOwner", "StockRow", "StripeEvent", "StripeObject", "StripeTaxRate", "Subscription",
     "TaxRate", "Variant", "WebhookSecret",
+    "Plan", "PlanVersion", "StripePlanPrice",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.

@@ -30,6 +30,7 @@ from commerce.models import (
     RentalUnits,
     ReturnLine,
     ShippingOption,
+    StripePlanPrice,
     StripeTaxRate,
     Subscription,
     TaxRate,
@@ -49,6 +50,7 @@ from tenants.staff import SEE_EVERY_SHOP
 from tenants.tokens import issue_front_door_token
 from tests.factories.commerce import CouponFactory, ProductFactory, ProductTextFactory, VariantFactory
 from tests.factories.inventory import PoolFactory, PoolRouteFactory, StockRowFactory
+from tests.factories.plans import make_plan
 from tests.fixtures.periods import monday
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, open_trade
@@ -298,6 +300,11 @@ def finish(side: Side, standin: StandIn) -> None:
     StripeTaxRate.objects.create(
         shop=side.trade.shop, rate=rate, stripe_account="acct_standin", livemode=False,
         stripe_key=f"rate-of-{side.shop_id}", keyed_at=timezone.now(), stripe_id=f"txr_of_{side.shop_id}",
+    )  # fmt: skip
+    plan = make_plan(side.trade.shop, f"plan-of-{side.shop_id}")
+    StripePlanPrice.objects.create(
+        shop=side.trade.shop, version=plan, stripe_account="acct_standin", livemode=False,
+        stripe_key=f"plan-price-of-{side.shop_id}", price_id=f"price_of_{side.shop_id}",
     )  # fmt: skip
     read = {"read_stamp": 1, "read_at": timezone.now(), "created_at": timezone.now(), "stripe_account": "acct_standin"}
     Dispute.objects.create(

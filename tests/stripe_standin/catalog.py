@@ -140,6 +140,9 @@ def list_coupons(unit: Unit, params: Json) -> Json:
 
 
 def create_product(unit: Unit, params: Json) -> Json:
+    if "id" in params and unit.get("product", params["id"]):
+        message = f"Product already exists with id {params['id']}."
+        raise bad_request(message, param="id", code="resource_already_exists")
     body = shapes.product(params.get("id") or ids.new_id("prod", 14), unit.now, params["name"])
     copied = ("description", "images", "tax_code", "unit_label", "url", "statement_descriptor", "marketing_features")
     body |= {name: unset(params[name]) for name in copied if name in params}
@@ -184,6 +187,9 @@ def create_price(unit: Unit, params: Json) -> Json:
         raise bad_request("Missing required param: product.", param="product", code="parameter_missing")
     if "unit_amount" not in params and "unit_amount_decimal" not in params:
         raise bad_request("Missing required param: unit_amount.", param="unit_amount", code="parameter_missing")
+    if "lookup_key" in params and unit.select("price", "lookup_key", params["lookup_key"]):
+        message = f"A price (`{params['lookup_key']}`) already uses that lookup key."
+        raise bad_request(message, param="lookup_key", code="resource_already_exists")
     body = price_body(unit, params, product_id)
     body |= {name: params[name] for name in ("nickname", "lookup_key") if name in params}
     body["active"] = params.get("active", True)
@@ -197,6 +203,8 @@ def retrieve_price(unit: Unit, params: Json, price_id: str) -> Json:
 def list_prices(unit: Unit, params: Json) -> Json:
     found: Json = {name: params[name] for name in ("product", "currency", "type") if name in params}
     more = [("json_extract(body, '$.active') = ?", [params["active"]])] if "active" in params else []
+    if keys := params.get("lookup_keys"):
+        more.append((f"json_extract(body, '$.lookup_key') IN ({', '.join('?' * len(keys))})", list(keys)))
     return listing.page(unit, params, "price", "/v1/prices", found, more=more)
 
 
