@@ -14,6 +14,12 @@ import stripe
 SECRETS = ("whsec_new", "whsec_old")
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Sixteen deliveries knock at once; one that finds the queue full would come again a second later.
+    request_queue_size = 64
+
+
 class Receiver:
     def __init__(self) -> None:
         receiver = self
@@ -28,8 +34,7 @@ class Receiver:
                 pass
 
         self._changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         # Not every resolver knows *.localhost; the stand-in must.
         self.host = f"hooks.localhost:{self._server.server_port}"
         self.url = f"http://{self.host}/api/stripe-webhook?from=standin"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from . import checkout, schema, sessions
+from . import checkout, cycle, schema, sessions
 from .api import Api
 from .control import Control
 from .endpoints import Endpoint
 from .engine import Engine
 from .errors import unknown_url
 from .frames import Frames
+from .invoice_pages import InvoicePages
 from .journal import Journal
 from .messages import Reply, Request, json_reply
 from .page_flow import Pages
@@ -27,9 +28,12 @@ class App:
         self.engine = Engine(data, endpoint)
         self.engine.on_due(sessions.KIND, sessions.lapse)
         self.engine.on_due("payment_intent", checkout.lapse_intent)
+        self.engine.on_due("subscription", cycle.lapse_subscription)
+        self.engine.on_due("invoice", cycle.lapse_invoice)
         journal = Journal()
         self._api = Api(self.engine, journal)
         self._pages = Pages(self.engine)
+        self._invoices = InvoicePages(self.engine)
         self._frames = Frames(self.engine)
         self._control = Control(self.engine, journal)
         self.server = Server(port, self.answer)
@@ -45,6 +49,8 @@ class App:
             return self._api.answer(request)
         if request.path.startswith(FRAMES):
             return self._frames.answer(request)
+        if request.path.startswith("/c/invoice/"):
+            return self._invoices.answer(request)
         if request.path.startswith("/c/"):
             return self._pages.answer(request)
         if request.path.startswith("/_control/"):

@@ -1,8 +1,6 @@
-"""Customers, coupons, products, prices, shipping and tax rates: objects that are kept as they were sent."""
+"""Customers, coupons, shipping and tax rates: objects that are kept as they were sent."""
 
 from __future__ import annotations
-
-from decimal import Decimal
 
 from . import ids, listing, shapes
 from .errors import Json, bad_request
@@ -40,6 +38,7 @@ def new_customer(unit: Unit, params: Json) -> Record:
     body["address"] = shapes.NO_ADDRESS | body["address"] if body["address"] else None
     body["metadata"] = merged_metadata({}, params.get("metadata"))
     body["preferred_locales"] = params.get("preferred_locales") or []
+    _choose_method(unit, body, params)
     record = unit.add("customer", body)
     unit.announce("customer.created", record)
     return record
@@ -56,11 +55,26 @@ def update_customer(unit: Unit, params: Json, customer_id: str) -> Json:
     record.body["metadata"] = merged_metadata(record.body["metadata"], params.get("metadata"))
     if "preferred_locales" in params:
         record.body["preferred_locales"] = params["preferred_locales"]
+    _choose_method(unit, record.body, params)
     changed = {name: value for name, value in before.items() if record.body[name] != value}
     unit.save(record)
     if changed:
         unit.announce("customer.updated", record, previous=changed)
     return record.body
+
+
+def _choose_method(unit: Unit, body: Json, params: Json) -> None:
+    """The payment method that invoices are collected with where the subscription names none: one of the customer's."""
+    wanted = params.get("invoice_settings") or {}
+    if set(wanted) - {"default_payment_method"}:
+        raise bad_request("The stand-in can't act on these invoice settings.", param="invoice_settings")
+    if "default_payment_method" not in wanted:
+        return
+    param = "invoice_settings[default_payment_method]"
+    method = wanted["default_payment_method"] or None
+    if method and unit.need("payment_method", method, param=param).body["customer"] != body["id"]:
+        raise bad_request("The payment method isn't attached to this customer.", param=param)
+    body["invoice_settings"] = body["invoice_settings"] | {"default_payment_method": method}
 
 
 def delete_customer(unit: Unit, params: Json, customer_id: str) -> Json:
@@ -134,78 +148,6 @@ def list_coupons(unit: Unit, params: Json) -> Json:
         return shown_coupon(record, unit.now)
 
     return listing.page(unit, params, "coupon", "/v1/coupons", {}, show=show)
-
-
-# Products and prices
-
-
-def create_product(unit: Unit, params: Json) -> Json:
-    if "id" in params and unit.get("product", params["id"]):
-        message = f"Product already exists with id {params['id']}."
-        raise bad_request(message, param="id", code="resource_already_exists")
-    body = shapes.product(params.get("id") or ids.new_id("prod", 14), unit.now, params["name"])
-    copied = ("description", "images", "tax_code", "unit_label", "url", "statement_descriptor", "marketing_features")
-    body |= {name: unset(params[name]) for name in copied if name in params}
-    body["metadata"] = merged_metadata({}, params.get("metadata"))
-    body["active"] = params.get("active", True)
-    record = unit.add("product", body)
-    if "default_price_data" in params:
-        price = unit.add("price", price_body(unit, params["default_price_data"], record.id))
-        record.body["default_price"] = price.id
-        unit.save(record)
-    return record.body
-
-
-def retrieve_product(unit: Unit, params: Json, product_id: str) -> Json:
-    return unit.need("product", product_id).body
-
-
-def list_products(unit: Unit, params: Json) -> Json:
-    more = [("json_extract(body, '$.active') = ?", [params["active"]])] if "active" in params else []
-    return listing.page(unit, params, "product", "/v1/products", {}, more=more)
-
-
-def price_body(unit: Unit, data: Json, product_id: str) -> Json:
-    """A price from `price_data` or from `prices.create`: the amount as integer where it is whole, and as decimal."""
-    body = shapes.price(ids.new_id("price"), unit.now, currency=data["currency"].lower(), product=product_id)
-    exact = Decimal(data["unit_amount"] if "unit_amount" in data else data.get("unit_amount_decimal", "0"))
-    body["unit_amount"] = int(exact) if exact == exact.to_integral_value() else None
-    body["unit_amount_decimal"] = f"{exact.normalize():f}"
-    body["metadata"] = merged_metadata({}, data.get("metadata"))
-    body["tax_behavior"] = data.get("tax_behavior", "unspecified")
-    if "recurring" in data:
-        body |= {"type": "recurring", "recurring": {"meter": None, "usage_type": "licensed"} | data["recurring"]}
-    return body
-
-
-def create_price(unit: Unit, params: Json) -> Json:
-    if "product_data" in params:
-        product_id = create_product(unit, params["product_data"])["id"]
-    elif "product" in params:
-        product_id = unit.need("product", params["product"], param="product").id
-    else:
-        raise bad_request("Missing required param: product.", param="product", code="parameter_missing")
-    if "unit_amount" not in params and "unit_amount_decimal" not in params:
-        raise bad_request("Missing required param: unit_amount.", param="unit_amount", code="parameter_missing")
-    if "lookup_key" in params and unit.select("price", "lookup_key", params["lookup_key"]):
-        message = f"A price (`{params['lookup_key']}`) already uses that lookup key."
-        raise bad_request(message, param="lookup_key", code="resource_already_exists")
-    body = price_body(unit, params, product_id)
-    body |= {name: params[name] for name in ("nickname", "lookup_key") if name in params}
-    body["active"] = params.get("active", True)
-    return unit.add("price", body).body
-
-
-def retrieve_price(unit: Unit, params: Json, price_id: str) -> Json:
-    return unit.need("price", price_id).body
-
-
-def list_prices(unit: Unit, params: Json) -> Json:
-    found: Json = {name: params[name] for name in ("product", "currency", "type") if name in params}
-    more = [("json_extract(body, '$.active') = ?", [params["active"]])] if "active" in params else []
-    if keys := params.get("lookup_keys"):
-        more.append((f"json_extract(body, '$.lookup_key') IN ({', '.join('?' * len(keys))})", list(keys)))
-    return listing.page(unit, params, "price", "/v1/prices", found, more=more)
 
 
 # Shipping and tax rates

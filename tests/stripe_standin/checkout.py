@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from . import catalog, charging, ids, methods, session_lines, shapes
+from . import billing_payments, cards, catalog, charging, ids, methods, session_lines, sessions, shapes, subscribing
 from .charging import Verdict
 from .errors import Json
 from .store import Record
@@ -48,8 +48,7 @@ def pay(unit: Unit, session: Record, payment: Payment) -> Paid:
     billing = _collect_details(unit, session, payment)
     session_lines.locate(unit, session)
     if session.body["amount_total"] == 0:
-        _complete(unit, session, "no_payment_required", None)
-        return Paid("complete")
+        return _owe_nothing(unit, session, payment, billing)
     intent = _intent(unit, session, payment)
     if payment.method == BANK_DEBIT:
         method = methods.make_debit(unit, session.body["currency"], billing)
@@ -57,6 +56,18 @@ def pay(unit: Unit, session: Record, payment: Payment) -> Paid:
         method = methods.make_card(unit, payment.card, billing)
     verdict = charging.attempt(unit, intent, method, off_session=False)
     return _conclude(unit, session, intent, verdict)
+
+
+def _owe_nothing(unit: Unit, session: Record, payment: Payment, billing: Json) -> Paid:
+    """Nothing is due now. A subscription's card is taken all the same, for what comes; its bank is asked."""
+    method = None
+    if session.body["payment_method_collection"] == "always" and session.body["mode"] == sessions.SUBSCRIPTION:
+        declined = cards.bank_of(payment.card).declines
+        if declined:
+            return Paid("declined", declined, cards.REASONS[declined][1])
+        method = methods.make_card(unit, payment.card, billing)
+    _complete(unit, session, "no_payment_required", None, method)
+    return Paid("complete")
 
 
 def choose_shipping(unit: Unit, session: Record, rate: str | None) -> Paid | None:
@@ -120,7 +131,7 @@ def _collect_details(unit: Unit, session: Record, payment: Payment) -> Json:
 
 def _intent(unit: Unit, session: Record, payment: Payment) -> Record:
     """The session's payment intent: made at the first confirmation, used again by the next tries."""
-    existing = unit.get("payment_intent", session.body["payment_intent"] or "")
+    existing = unit.get("payment_intent", sessions.intent_id(session))
     amount = session.body["amount_total"]
     if existing:
         existing.body["amount"] = amount
@@ -139,7 +150,10 @@ def _intent(unit: Unit, session: Record, payment: Payment) -> Record:
         "shipping": shipping,
     }
     intent = unit.add("payment_intent", body, hidden={"session": session.id})
-    session.body["payment_intent"] = intent.id
+    if session.body["mode"] == sessions.SUBSCRIPTION:
+        session.hidden["intent"] = intent.id
+    else:
+        session.body["payment_intent"] = intent.id
     unit.save(session)
     unit.announce("payment_intent.created", intent)
     return intent
@@ -170,13 +184,16 @@ def _conclude(unit: Unit, session: Record, intent: Record, verdict: Verdict) -> 
     return Paid("complete")
 
 
-def _complete(unit: Unit, session: Record, payment_status: str, intent: Record | None) -> None:
+def _complete(
+    unit: Unit, session: Record, payment_status: str, intent: Record | None, method: Record | None = None
+) -> None:
+    """`method` is a card to keep although nothing was paid with it."""
     hidden = session.hidden
-    if intent is None:
-        _customer(unit, session)
-    elif intent.body["setup_future_usage"] and intent.body["customer"]:
+    customer = _customer(unit, session) if intent is None else intent.body["customer"]
+    if intent and intent.body["setup_future_usage"] and customer:
         method = unit.need("payment_method", intent.body["payment_method"])
-        methods.attach(unit, method, intent.body["customer"])
+    if method and customer:
+        methods.attach(unit, method, customer)
     if hidden["coupon"]:
         catalog.redeem_coupon(unit, hidden["coupon"]["id"])
     session.body |= {
@@ -191,8 +208,13 @@ def _complete(unit: Unit, session: Record, payment_status: str, intent: Record |
         },
     }
     session.due_at = None
+    subscribes = session.body["mode"] == sessions.SUBSCRIPTION
+    if subscribes:
+        session.body |= {"subscription": ids.new_id("sub"), "invoice": ids.new_id("in")}
     unit.save(session)
     unit.announce("checkout.session.completed", session)
+    if subscribes:
+        subscribing.from_session(unit, session, intent, method)
 
 
 def answer_challenge(unit: Unit, intent: Record, *, approved: bool, late: bool = False) -> Paid:
@@ -203,6 +225,7 @@ def answer_challenge(unit: Unit, intent: Record, *, approved: bool, late: bool =
         return Paid("already_complete") if done else Paid("invalid", "no_challenge", "There is nothing to approve.")
     if session is None:
         verdict = charging.answer_challenge(unit, intent, approved=approved)
+        billing_payments.conclude(unit, intent, verdict)
         return Paid("declined" if verdict is Verdict.DECLINED else "complete")
     expired = session.body["status"] == "expired"
     if expired and not (approved and (late or unit.engine.options.late_challenge == "succeed")):

@@ -51,6 +51,8 @@ class Control:
                 return acts.begin_dispute(charge_id)
             case ["POST", "disputes", dispute_id, verb]:
                 return acts.dispute(dispute_id, verb)
+            case ["POST", "invoices", invoice_id, "pay"]:
+                return acts.pay_invoice(invoice_id)
             case ["POST", "events", event_id, "redeliver"]:
                 return acts.redeliver(event_id)
             case ["DELETE", "faults", fault_id]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import cards, checkout, disputes, refunds, sessions
+from . import cards, checkout, disputes, invoice_pages, refunds, sessions
 from .checkout import Paid, Payment
 from .engine import Engine
 from .errors import Json, missing_object
@@ -68,6 +68,24 @@ class Acts:
         record = Record(account, account, shown["object"], shown)
         self.engine.run(Caller.owner_of(record), lambda unit: unit.save(record))
         return {"object": record.body}
+
+    # Invoices
+
+    def pay_invoice(self, invoice_id: str) -> Act:
+        return lambda sent: self._pay_invoice(self._find("invoice", invoice_id), sent)
+
+    def _pay_invoice(self, invoice: Record, sent: Json) -> Json:
+        """Submit the page of an open invoice; then, if asked, answer 3-D Secure."""
+        card, keep = sent.get("card", "4242424242424242"), sent.get("save", True)
+        if set(sent) - {"card", "threeDS", "save"} or not isinstance(card, str) or not isinstance(keep, bool):
+            raise BadControl("send, if you like, card (a text), threeDS and save (true or false)")
+        answer = _choice(sent, "threeDS", ("approve", "fail", "abandon"), default="abandon")
+        paid = invoice_pages.pay(self.engine, invoice, cards.digits(card), keep=keep)
+        if paid.state == "challenge" and answer != "abandon":
+            intent = self._find("payment_intent", str(self._find("invoice", invoice.id).hidden["intent"]))
+            paid = answer_challenge(self.engine, intent, approved=answer == "approve", late=False).value
+        current = self._find("invoice", invoice.id).body
+        return {"state": paid.state, "code": paid.code, "message": paid.message, "invoice": current}
 
     # Disputes
 
@@ -169,14 +187,14 @@ class Acts:
         return self.engine.run(Caller.owner_of(intent), work).value
 
     def _intent_of(self, session: Record) -> Record:
-        intent_id = self._find("checkout.session", session.id).body["payment_intent"]
-        if intent_id is None:
+        intent_id = sessions.intent_id(self._find("checkout.session", session.id))
+        if not intent_id:
             raise BadControl("nobody has tried to pay this session yet")
         return self._find("payment_intent", intent_id)
 
     def _shown(self, session: Record, paid: Paid) -> Json:
         current = self._find("checkout.session", session.id)
-        intent_id = current.body["payment_intent"]
+        intent_id = sessions.intent_id(current)
         return {
             "state": paid.state,
             "code": paid.code,

@@ -91,20 +91,29 @@ class Engine:
         return Ran(value, tuple(unit.events))
 
     def lapse_due(self) -> int:
-        """Expire what the clock has reached. Returns how many objects that were."""
+        """Do what the clock has reached, in its order and each at its own second: an hour after a renewal comes its
+        invoice, although the clock went on by a year at once. Returns how many objects that were.
+        """
         lapsed = 0
         with self.lock:
             while found := self.store.due(self.clock.now()):
                 with self.store.transaction():
                     for record in found:
-                        unit = Unit(self, Caller.owner_of(record), self.clock.now())
-                        record.due_at = None
-                        unit.save(record)
-                        self._lapse[record.kind](unit, record)
+                        self._lapse_one(record)
                 lapsed += len(found)
             if lapsed:
                 self.queue.wake()
         return lapsed
+
+    def _lapse_one(self, found: Record) -> None:
+        assert found.due_at is not None
+        unit = Unit(self, Caller.owner_of(found), found.due_at)
+        record = unit.get(found.kind, found.id)
+        # Another object of the same second may have changed this one already.
+        if record and record.due_at == found.due_at:
+            record.due_at = None
+            unit.save(record)
+            self._lapse[record.kind](unit, record)
 
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):

@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from . import cards, checkout, money, page_flow, pages
+from . import cards, checkout, money, page_flow, pages, sessions
 from .checkout import Paid, Payment
 from .engine import Engine
 from .errors import ApiError, Json
@@ -144,7 +144,7 @@ class Frames:
 
     def _challenge(self, session: Record) -> Reply:
         with self.engine.lock:
-            intent = self.engine.store.find("payment_intent", session.body["payment_intent"] or "")
+            intent = self.engine.store.find("payment_intent", sessions.intent_id(session))
         if intent is None or intent.body["status"] != "requires_action":
             return _frame(404, "Nothing to approve", outcome("failed", "This payment doesn't wait for an approval."))
         action = _address(session, "challenge")
@@ -152,7 +152,7 @@ class Frames:
 
     def _answer_challenge(self, session: Record, form: dict[str, str]) -> Reply:
         with self.engine.lock:
-            intent = self.engine.store.find("payment_intent", session.body["payment_intent"] or "")
+            intent = self.engine.store.find("payment_intent", sessions.intent_id(session))
         if intent is None:
             return _refused(404, "This payment doesn't exist.")
         approved = form.get("outcome") == "approve"
@@ -229,7 +229,7 @@ def _incomplete(session: Record, given: Mapping[str, Any]) -> Paid | None:
 
 def _intent_waits(engine: Engine, session: Record) -> bool:
     with engine.lock:
-        intent = engine.store.find("payment_intent", session.body["payment_intent"] or "")
+        intent = engine.store.find("payment_intent", sessions.intent_id(session))
     return intent is not None and intent.body["status"] == "requires_action"
 
 

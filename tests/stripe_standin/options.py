@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import API_VERSION
 from .errors import Json
 
+MOST_RETRIES = 20
 MODES = ("normal", "hold", "duplicate", "reorder", "drop", "before_response")
 
 
 CHOICES = {
     "lateChallenge": ("refuse", "succeed"),
+    "afterLastRetry": ("cancel", "unpaid", "past_due"),
     "refundStatus": ("succeeded", "pending", "requires_action", "insufficient_funds"),
 }
 
@@ -33,6 +36,9 @@ class Options:
     api_version: str = API_VERSION
     webhook_timeout_seconds: float = 20.0
     bank_debit_settles_after_seconds: float | None = None
+    # Eight attempts within two weeks, what Stripe recommends to shops; its own days are chosen by a model.
+    invoice_retry_days: Sequence[float] = (1, 2, 2, 2, 2, 2, 3)
+    after_last_retry: str = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,10 @@ def _option(name: str, value: Any, default: Any) -> Any:
         if not isinstance(value, str) or (allowed and value not in allowed):
             raise BadControl(f"{name} must be {'one of ' + ', '.join(allowed) if allowed else 'a text'}")
         return value
+    if isinstance(default, tuple):
+        if not isinstance(value, list) or len(value) > MOST_RETRIES:
+            raise BadControl(f"{name} must be a list of up to {MOST_RETRIES} numbers")
+        return [number(item, name, high=60) for item in value]
     if value is None and default is None:
         return None
     return number(value, name, high=86_400)

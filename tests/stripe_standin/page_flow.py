@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from . import cards, checkout, pages, session_lines
+from . import cards, checkout, pages, session_lines, sessions
 from .checkout import Paid, Payment
 from .engine import Engine, Ran
 from .messages import Reply, Request
@@ -38,7 +38,7 @@ class Pages:
                 return self._show_challenge(intent_id)
             case ["POST", "c", "3ds", intent_id]:
                 return self._answer_challenge(intent_id, form_of(request))
-        return _html(404, pages.notice("Not found", "There is no such page."))
+        return html(404, pages.notice("Not found", "There is no such page."))
 
     def _find(self, kind: str, object_id: str) -> Record | None:
         with self.engine.lock:
@@ -48,12 +48,12 @@ class Pages:
     def _show(self, session_id: str) -> Reply:
         session = self._find("checkout.session", session_id)
         if session is None:
-            return _html(404, pages.notice("Not found", "This payment page doesn't exist."))
+            return html(404, pages.notice("Not found", "This payment page doesn't exist."))
         if session.body["status"] != "open":
             return closed(session)
         with self.engine.lock:
             error = self._last_error(session)
-        return _html(200, self._page(session, error, {}))
+        return html(200, self._page(session, error, {}))
 
     def _page(self, session: Record, paid: Paid | None, typed: dict[str, str]) -> bytes:
         customer_id = session.body["customer"]
@@ -66,21 +66,21 @@ class Pages:
 
     def _last_error(self, session: Record) -> Paid | None:
         """A challenge that failed sends the customer back here; the page then says why."""
-        intent = self.engine.store.get(session.account, "payment_intent", session.body["payment_intent"] or "")
+        intent = self.engine.store.get(session.account, "payment_intent", sessions.intent_id(session))
         error = intent.body["last_payment_error"] if intent else None
         return Paid("declined", error["code"], error["message"]) if error else None
 
     def _submit(self, session_id: str, form: dict[str, str]) -> Reply:
         session = self._find("checkout.session", session_id)
         if session is None:
-            return _html(404, pages.notice("Not found", "This payment page doesn't exist."))
+            return html(404, pages.notice("Not found", "This payment page doesn't exist."))
         if "update" in form:
             return self._update(session, form)
         if refused := missing(session, form):
-            return _html(422, self._page(session, refused, form))
+            return html(422, self._page(session, refused, form))
         if add_tax(self.engine, session):
             shown = self._find("checkout.session", session_id) or session
-            return _html(200, self._page(shown, TAX_ADDED, form))
+            return html(200, self._page(shown, TAX_ADDED, form))
         ran = pay(self.engine, session, payment_of(form))
         paid = ran.value
         session = self._find("checkout.session", session_id) or session
@@ -88,10 +88,10 @@ class Pages:
             await_shop(self.engine, ran)
             return closed(session)
         if paid.state == "challenge":
-            return _see(f"/c/3ds/{session.body['payment_intent']}")
+            return see(f"/c/3ds/{sessions.intent_id(session)}")
         if paid.state == "expired":
             return closed(session)
-        return _html(402 if paid.state == "declined" else 422, self._page(session, paid, form))
+        return html(402 if paid.state == "declined" else 422, self._page(session, paid, form))
 
     def _update(self, session: Record, form: dict[str, str]) -> Reply:
         """Show the total with another shipping choice; nothing is paid yet."""
@@ -104,28 +104,28 @@ class Pages:
         shown = self._find("checkout.session", session.id) or session
         if shown.body["status"] != "open":
             return closed(shown)
-        return _html(422 if refused else 200, self._page(shown, refused, form))
+        return html(422 if refused else 200, self._page(shown, refused, form))
 
     def _show_challenge(self, intent_id: str) -> Reply:
         intent = self._find("payment_intent", intent_id)
         if intent is None or intent.body["status"] != "requires_action":
-            return _html(404, pages.notice("Nothing to approve", "This payment doesn't wait for an approval."))
+            return html(404, pages.notice("Nothing to approve", "This payment doesn't wait for an approval."))
         session_id = intent.hidden.get("session")
         back = f"/c/pay/{session_id}" if session_id else intent.hidden.get("return_url")
-        return _html(200, pages.challenge_page(intent, back=back))
+        return html(200, pages.challenge_page(intent, back=back))
 
     def _answer_challenge(self, intent_id: str, form: dict[str, str]) -> Reply:
         intent = self._find("payment_intent", intent_id)
         if intent is None:
-            return _html(404, pages.notice("Nothing to approve", "This payment doesn't exist."))
+            return html(404, pages.notice("Nothing to approve", "This payment doesn't exist."))
         ran = answer_challenge(self.engine, intent, approved=form.get("outcome") == "approve", late=False)
         session = self._find("checkout.session", intent.hidden.get("session") or "")
         if session is None:
             url = intent.hidden.get("return_url")
-            return _see(url) if url else _html(200, pages.notice("Done", "You can close this page."))
+            return see(url) if url else html(200, pages.notice("Done", "You can close this page."))
         if ran.value.done:
             await_shop(self.engine, ran)
-        return closed(session) if session.body["status"] != "open" else _see(f"/c/pay/{session.id}")
+        return closed(session) if session.body["status"] != "open" else see(f"/c/pay/{session.id}")
 
 
 def add_tax(engine: Engine, session: Record) -> bool:
@@ -166,9 +166,9 @@ def closed(session: Record) -> Reply:
     body = session.body
     if body["status"] == "complete":
         url = checkout.return_url(session)
-        return _see(url) if url else _html(200, pages.notice("Thank you", "The payment is made."))
+        return see(url) if url else html(200, pages.notice("Thank you", "The payment is made."))
     text = "This checkout session has expired. Nothing was charged."
-    return _html(410, pages.notice("Session expired", text, link=_web(body["cancel_url"])))
+    return html(410, pages.notice("Session expired", text, link=_web(body["cancel_url"])))
 
 
 def payment_of(form: dict[str, str]) -> Payment:
@@ -207,10 +207,10 @@ def _web(url: str | None) -> str | None:
     return url if url and urlsplit(url).scheme in ("http", "https") else None
 
 
-def _html(status: int, body: bytes) -> Reply:
+def html(status: int, body: bytes) -> Reply:
     return Reply(status, body, {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}, HTML)
 
 
-def _see(url: str) -> Reply:
+def see(url: str) -> Reply:
     """Headers carry ASCII only; what is escaped already stays as it is."""
     return Reply(303, b"", {"Location": quote(url, safe="%/:?#[]@!$&'()*+,;=~{}")}, HTML)

@@ -65,7 +65,7 @@ def payment_form(session: Record, *, known_email: str | None, paid: Paid | None,
         # Without a script the button can't follow a choice that changes the total.
         pay="Pay" if len(session.hidden["shipping"]) > 1 else f"Pay {due}",
         back=back,
-        hints=_hints(),
+        hints=hints(),
     )
     return summary + form
 
@@ -176,7 +176,7 @@ def field(label: str, name: str, value: str, *, complete: str, kind: str = "text
     return FIELD.format(label=label, name=name, value=value, kind=kind, complete=complete, more=Markup(more))
 
 
-def _hints() -> Markup:
+def hints() -> Markup:
     rows = Markup("").join(Markup("<li><code>{}</code> {}</li>").format(number, effect) for number, effect in CARDS)
     return Markup('<div class="hint"><p>Nothing is charged here. Test cards:</p><ul>{}</ul></div>').format(rows)
 

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
-from . import billing, catalog, disputes, intents, ledger, methods, readouts, refunds, sessions
+from . import (
+    billing,
+    catalog,
+    disputes,
+    intents,
+    ledger,
+    methods,
+    products,
+    readouts,
+    refunds,
+    sessions,
+    subscription_changes,
+)
 from .errors import Json, unknown_url
 
 Handler = Callable[..., Json]
@@ -50,8 +62,13 @@ ROUTES = (
     Route("POST", "/v1/disputes/<id>", "disputes.update", disputes.update),
     Route("GET", "/v1/subscriptions", "subscriptions.list", billing.list_subscriptions),
     Route("GET", "/v1/subscriptions/<id>", "subscriptions.retrieve", billing.retrieve_subscription),
+    Route("POST", "/v1/subscriptions/<id>", "subscriptions.update", subscription_changes.update),
     Route("GET", "/v1/invoices", "invoices.list", billing.list_invoices),
     Route("GET", "/v1/invoices/<id>", "invoices.retrieve", billing.retrieve_invoice),
+    Route("GET", "/v1/invoices/<id>/lines", "invoices.line_items.list", billing.list_lines),
+    Route("GET", "/v1/invoice_payments", "invoice_payments.list", billing.list_payments),
+    Route("GET", "/v1/invoice_payments/<id>", "invoice_payments.retrieve", billing.retrieve_payment),
+    Route("GET", "/v1/invoiceitems", "invoice_items.list", billing.list_invoice_items),
     Route("GET", "/v1/balance", "balance.retrieve", ledger.balance),
     Route("GET", "/v1/balance_transactions", "balance_transactions.list", readouts.list_transactions),
     Route("GET", "/v1/balance_transactions/<id>", "balance_transactions.retrieve", readouts.retrieve_transaction),
@@ -72,12 +89,14 @@ ROUTES = (
     Route("GET", "/v1/coupons", "coupons.list", catalog.list_coupons),
     Route("GET", "/v1/coupons/<id>", "coupons.retrieve", catalog.retrieve_coupon),
     Route("DELETE", "/v1/coupons/<id>", "coupons.delete", catalog.delete_coupon),
-    Route("POST", "/v1/products", "products.create", catalog.create_product),
-    Route("GET", "/v1/products", "products.list", catalog.list_products),
-    Route("GET", "/v1/products/<id>", "products.retrieve", catalog.retrieve_product),
-    Route("POST", "/v1/prices", "prices.create", catalog.create_price),
-    Route("GET", "/v1/prices", "prices.list", catalog.list_prices),
-    Route("GET", "/v1/prices/<id>", "prices.retrieve", catalog.retrieve_price),
+    Route("POST", "/v1/products", "products.create", products.create_product),
+    Route("GET", "/v1/products", "products.list", products.list_products),
+    Route("GET", "/v1/products/<id>", "products.retrieve", products.retrieve_product),
+    Route("POST", "/v1/products/<id>", "products.update", products.update_product),
+    Route("POST", "/v1/prices", "prices.create", products.create_price),
+    Route("GET", "/v1/prices", "prices.list", products.list_prices),
+    Route("GET", "/v1/prices/<id>", "prices.retrieve", products.retrieve_price),
+    Route("POST", "/v1/prices/<id>", "prices.update", products.update_price),
     Route("POST", "/v1/shipping_rates", "shipping_rates.create", catalog.create_shipping_rate),
     Route("GET", "/v1/shipping_rates/<id>", "shipping_rates.retrieve", catalog.retrieve_shipping_rate),
     Route("POST", "/v1/tax_rates", "tax_rates.create", catalog.create_tax_rate),

@@ -31,7 +31,12 @@ REFUSED_BY_UI_MODE = {
     "branding_settings": {"elements"},
     "optional_items": {"elements", "form"},
 }
-ONLY_IN_MODE = {"payment_intent_data": "payment", "subscription_data": "subscription", "setup_intent_data": "setup"}
+MOST_TRIAL_DAYS = 730
+CHECKOUT_TRIAL_SECONDS = 48 * 60 * 60
+ONLY_IN_MODE = {
+    "payment_intent_data": "payment", "subscription_data": "subscription", "setup_intent_data": "setup",
+    "invoice_creation": "payment", "shipping_options": "payment",
+}  # fmt: skip
 
 
 def findings(endpoint: str, body: Json, now: int) -> Iterator[Finding]:
@@ -112,6 +117,9 @@ def _session(body: Json, now: int) -> Iterator[Finding]:
     for key, only in ONLY_IN_MODE.items():
         if key in body and mode and mode != only:
             yield key, "parameter_invalid", f"{key} can only be sent with mode={only}."
+    if "customer_creation" in body and mode == "subscription":
+        yield "customer_creation", "parameter_invalid", "customer_creation can't be sent with mode=subscription."
+    yield from _trial(body.get("subscription_data") or {}, "subscription_data", now)
     if body.get("customer") and body.get("customer_email"):
         yield "customer_email", "parameter_invalid", "Only one of customer, customer_email can be sent."
     if len(body.get("client_reference_id", "")) > 200:
@@ -124,6 +132,21 @@ def _session(body: Json, now: int) -> Iterator[Finding]:
         yield "expires_at", "parameter_invalid", "expires_at must lie 30 minutes to 24 hours after the creation."
     yield from _session_offers(body)
     yield from _session_lines(body, mode)
+
+
+def _trial(data: Json, path: str, now: int) -> Iterator[Finding]:
+    def param(name: str) -> str:
+        return f"{path}[{name}]" if path else name
+
+    if "trial_end" in data and "trial_period_days" in data:
+        yield param("trial_end"), "parameter_invalid", "Only one of trial_end, trial_period_days can be sent."
+    if not 1 <= data.get("trial_period_days", 1) <= MOST_TRIAL_DAYS:
+        yield param("trial_period_days"), "parameter_invalid_integer", "A trial lasts 1 to 730 days."
+    end = data.get("trial_end")
+    soonest = now + CHECKOUT_TRIAL_SECONDS if path else now
+    if isinstance(end, int) and end < soonest:
+        least = "at least 48 hours" if path else "some time"
+        yield param("trial_end"), "parameter_invalid", f"trial_end must lie {least} in the future."
 
 
 def _session_offers(body: Json) -> Iterator[Finding]:

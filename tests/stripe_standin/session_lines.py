@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from . import catalog, ids, money, shapes
+from . import catalog, ids, money, products, shapes
 from .errors import Json, bad_request
 from .store import Record
 from .totals import Discount, Line, Tax, Totals, add_up
@@ -15,9 +15,14 @@ from .unit import Unit
 NOT_TAXABLE = "txcd_00000000"
 
 
-def build_lines(unit: Unit, items: list[Json]) -> list[Json]:
-    """The line items as they are kept with the session; amounts come later, they depend on the rest."""
+def build_lines(unit: Unit, items: list[Json], *, recurring: bool) -> list[Json]:
+    """The line items as they are kept with the session; amounts come later, they depend on the rest.
+
+    `recurring`: whether the session's mode takes recurring prices.
+    """
     lines = [_line(unit, item, f"line_items[{position}]") for position, item in enumerate(items)]
+    if not recurring and any(line["price"]["type"] == "recurring" for line in lines):
+        raise bad_request("A payment takes one-time prices only.", param="line_items")
     currencies = {line["price"]["currency"] for line in lines}
     if len(currencies) > 1:
         raise bad_request("All line items must have the same currency.", param="line_items")
@@ -26,8 +31,6 @@ def build_lines(unit: Unit, items: list[Json]) -> list[Json]:
 
 def _line(unit: Unit, item: Json, path: str) -> Json:
     price = _known_price(unit, item["price"], path) if "price" in item else _new_price(unit, item["price_data"], path)
-    if price.body["type"] == "recurring":
-        raise bad_request("A payment takes one-time prices only.", param=f"{path}[price]")
     product = unit.need("product", price.body["product"])
     adjustable = item.get("adjustable_quantity")
     return {
@@ -41,7 +44,7 @@ def _line(unit: Unit, item: Json, path: str) -> Json:
         "price": price.body,
         "quantity": item.get("quantity", 1),
         "tax_code": product.body.get("tax_code"),
-        "tax_rates": [_tax_rate(unit, rate, path) for rate in item.get("tax_rates") or []],
+        "tax_rates": [tax_rate(unit, rate, f"{path}[tax_rates]") for rate in item.get("tax_rates") or []],
         "taxes": [],
     }
 
@@ -61,14 +64,13 @@ def _new_price(unit: Unit, data: Json, path: str) -> Record:
         made = shapes.product(ids.new_id("prod", 14), unit.now, data["product_data"]["name"])
         made |= {k: v for k, v in data["product_data"].items() if k != "name"} | {"active": False}
         product = unit.add("product", made).id
-    if "recurring" in data:
-        raise bad_request("A payment takes one-time prices only.", param=f"{path}[price_data][recurring]")
-    body = catalog.price_body(unit, data, product) | {"active": False}
+    body = products.price_body(unit, data, product) | {"active": False}
     return unit.add("price", body)
 
 
-def _tax_rate(unit: Unit, rate_id: str, path: str) -> Json:
-    rate = unit.need("tax_rate", rate_id, param=f"{path}[tax_rates]").body
+def tax_rate(unit: Unit, rate_id: str, path: str) -> Json:
+    """What a line keeps of a tax rate."""
+    rate = unit.need("tax_rate", rate_id, param=path).body
     return {"id": rate_id, "percentage": str(rate["percentage"]), "inclusive": rate["inclusive"]}
 
 
@@ -156,7 +158,7 @@ def _lines(hidden: Json, step: int) -> list[Line]:
     only_for = (hidden["coupon"] or {}).get("applies_to", {}).get("products")
     return [
         Line(
-            unit_amount=Decimal(line["price"]["unit_amount_decimal"]),
+            unit_amount=Decimal(0) if line.get("free") else Decimal(line["price"]["unit_amount_decimal"]),
             quantity=line["quantity"],
             taxes=[Tax(Decimal(rate["percentage"]), rate["inclusive"]) for rate in line["tax_rates"]]
             + _automatic(hidden, line["price"]["tax_behavior"], line.get("tax_code")),
@@ -199,6 +201,6 @@ def _refuse_uncollectable(totals: Totals, currency: str) -> None:
 
 
 def shown_lines(session: Record) -> list[Json]:
-    kept_inside = {"tax_rates", "tax_code"}
+    kept_inside = {"tax_rates", "tax_code", "free"}
     lines: list[dict[str, Any]] = session.hidden["lines"]
     return [{name: value for name, value in line.items() if name not in kept_inside} for line in lines]

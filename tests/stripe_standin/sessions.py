@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import charging, ids, listing, methods, session_lines, shapes
+from . import charging, ids, listing, methods, session_lines, shapes, subscribing
 from .catalog import merged_metadata
 from .errors import Json, bad_request
 from .store import Record
@@ -10,6 +10,9 @@ from .unit import Unit
 
 KIND = "checkout.session"
 DEFAULT_SECONDS = 24 * 60 * 60
+SUBSCRIPTION = "subscription"
+# The first payment of a subscription saves the card for the next ones.
+SUBSCRIPTION_INTENT: Json = {"description": "Subscription creation", "setup_future_usage": "off_session"}
 KEPT_AS_SENT = (
     "allow_promotion_codes", "allowed_payment_method_types", "billing_address_collection", "branding_settings",
     "cancel_url", "client_reference_id", "consent_collection", "customer", "customer_creation", "customer_email",
@@ -22,15 +25,21 @@ KEPT_AS_SENT = (
 
 def create(unit: Unit, params: Json) -> Json:
     """Open a session. The payment intent comes when the customer confirms, not now."""
-    if params["mode"] != "payment":
+    if params["mode"] not in ("payment", SUBSCRIPTION):
         raise bad_request("The stand-in has no sessions of this mode.", param="mode")
+    subscribes = params["mode"] == SUBSCRIPTION
     if params.get("invoice_creation", {}).get("enabled"):
         raise bad_request("The stand-in makes no invoices.", param="invoice_creation")
     session_id = ids.session_id()
     body = shapes.session(session_id, unit.now)
     body |= {name: params[name] for name in KEPT_AS_SENT if name in params}
     _check_customer(unit, params)
-    lines = session_lines.build_lines(unit, params["line_items"])
+    lines = session_lines.build_lines(unit, params["line_items"], recurring=subscribes)
+    data: Json = params.get("subscription_data") or {}
+    if subscribes:
+        subscribing.check_lines(lines)
+        subscribing.check_data(unit, data)
+        subscribing.prepare(unit, lines, data)
     currency = lines[0]["currency"]
     if str(params.get("currency", currency)).lower() != currency:
         raise bad_request("The session's currency differs from its lines'.", param="currency")
@@ -47,7 +56,8 @@ def create(unit: Unit, params: Json) -> Json:
         "coupon": coupon,
         "located": False,
         "tax_percent": str(unit.engine.options.tax_rate_percent) if taxed else None,
-        "intent_data": params.get("payment_intent_data") or {},
+        "intent_data": SUBSCRIPTION_INTENT if subscribes else params.get("payment_intent_data") or {},
+        "data": data,
     }
     record = Record(unit.caller.account, unit.caller.platform, KIND, body, hidden, due_at=body["expires_at"])
     session_lines.apply_totals(unit, record)
@@ -71,6 +81,8 @@ def _derived(unit: Unit, params: Json, session_id: str, currency: str) -> Json:
     manual = (params.get("payment_intent_data") or {}).get("capture_method") == "manual"
     allowed = params.get("allowed_payment_method_types")
     card = allowed is None or "card" in allowed
+    # Of what is collected later without the customer, the stand-in knows cards only.
+    subscribes = params["mode"] == SUBSCRIPTION
     automatic_tax = params.get("automatic_tax", {"enabled": False})["enabled"]
     return {
         "adaptive_pricing": {"enabled": True} | params.get("adaptive_pricing", {}),
@@ -85,14 +97,28 @@ def _derived(unit: Unit, params: Json, session_id: str, currency: str) -> Json:
         "client_secret": secret if ui_mode in ("embedded_page", "elements", "form") else None,
         "currency": currency,
         "custom_text": shapes.NO_CUSTOM_TEXT | params.get("custom_text", {}),
-        "customer_creation": None if "customer" in params else params.get("customer_creation", "if_required"),
+        "customer_creation": _customer_creation(params),
         "expires_at": params.get("expires_at", unit.now + DEFAULT_SECONDS),
         "metadata": merged_metadata({}, params.get("metadata")),
+        "mode": params["mode"],
+        "payment_method_collection": params.get("payment_method_collection", "always" if subscribes else None),
         "payment_method_types": (["card"] if card else [])
-        + ([methods.debit_kind(currency)] if debit and not manual else []),
+        + ([methods.debit_kind(currency)] if debit and not manual and not subscribes else []),
         "ui_mode": ui_mode,
         "url": f"{unit.engine.base_url}/c/pay/{session_id}" if ui_mode == "hosted_page" else None,
     }
+
+
+def _customer_creation(params: Json) -> str | None:
+    """A subscription always has a customer."""
+    if "customer" in params:
+        return None
+    return "always" if params["mode"] == SUBSCRIPTION else str(params.get("customer_creation", "if_required"))
+
+
+def intent_id(session: Record) -> str:
+    """The payment intent behind a session, empty before the first try. A subscription's is its invoice's to show."""
+    return str(session.body["payment_intent"] or session.hidden.get("intent") or "")
 
 
 def retrieve(unit: Unit, params: Json, session_id: str) -> Json:
@@ -151,7 +177,7 @@ def close(unit: Unit, record: Record) -> None:
     record.body |= {"status": "expired", "url": None}
     record.due_at = None
     unit.save(record)
-    intent = unit.get("payment_intent", record.body["payment_intent"] or "")
+    intent = unit.get("payment_intent", intent_id(record))
     if intent and intent.body["status"] == "requires_payment_method":
         charging.cancel(unit, intent, "automatic")
     unit.announce("checkout.session.expired", record)

@@ -32,10 +32,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LineAmounts:
+    """`taxes` are the amounts of the line's taxes, one by one; `tax` is their sum."""
+
     subtotal: int
     discount: int
     tax: int
     total: int
+    taxes: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +79,14 @@ def add_up(lines: Sequence[Line], discount: Discount | None, shipping: Line | in
 
 def _line(line: Line, off: int) -> LineAmounts:
     taxable = line.subtotal - off
-    inside = [tax for tax in line.taxes if tax.inclusive]
 
-    def whole(exact: Decimal) -> int:
+    def whole(tax: Tax) -> int:
+        exact = taxable * tax.percent / (100 + tax.percent if tax.inclusive else 100)
         return round_half_up(exact / line.step) * line.step
 
-    added = sum(whole(taxable * tax.percent / 100) for tax in line.taxes if not tax.inclusive)
-    contained = sum(whole(taxable * tax.percent / (100 + tax.percent)) for tax in inside)
-    return LineAmounts(line.subtotal, off, added + contained, taxable + added)
+    taxes = [whole(tax) for tax in line.taxes]
+    added = sum(amount for tax, amount in zip(line.taxes, taxes, strict=True) if not tax.inclusive)
+    return LineAmounts(line.subtotal, off, sum(taxes), taxable + added, taxes)
 
 
 def _spread(lines: Sequence[Line], discount: Discount | None) -> list[int]:
