@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenants.errors import HoldfastError
+from tenants.errors import HoldfastError, WrongState
 
 
 class RefundExceedsPayment(HoldfastError):
@@ -50,6 +50,12 @@ class RefundUnknown(HoldfastError):
 
     def members(self) -> dict[str, Any]:
         return {"retryAfterMs": self.retry_after_ms}
+
+
+class MoneyReserved(WrongState):
+    """Stripe has refunded elsewhere what a refund of ours, not answered yet, still reserves. It is found out within
+    minutes; the event is handled again then.
+    """
 
 
 class RefundWithoutOrder(Exception):

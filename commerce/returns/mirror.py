@@ -21,7 +21,7 @@ from commerce.orders.locks import order_for_update, order_tx
 from commerce.orders.models import Order
 from commerce.orders.orders import advance_order_within
 from commerce.returns.claiming import balance_of, count_within, uncount_lines_within
-from commerce.returns.errors import RefundWithoutOrder
+from commerce.returns.errors import MoneyReserved, RefundWithoutOrder
 from commerce.returns.models import Refund, Return
 from commerce.returns.shares import mirrored_parts, tax_part
 from tenants.audit import Actor, record_audit
@@ -37,7 +37,10 @@ KNOWN: Final = frozenset({"pending", "requires_action", "succeeded", "failed", "
 
 
 def mirror_refund(*, shop: ShopContext, account: str, refund_id: str) -> Refund:
-    """Reads one refund and applies it. Raises StripeFailure, RefundWithoutOrder, InventoryBusy; writes nothing then."""
+    """Reads one refund and applies it.
+
+    Raises StripeFailure, RefundWithoutOrder, MoneyReserved, InventoryBusy; writes nothing then.
+    """
     access = access_for_account(shop, account)
     stamp = take_stamp()
     facts = read_refund(access, refund_id)  # no tx
@@ -55,7 +58,8 @@ def mirror_payment(*, shop: ShopContext, account: str, intent_id: str) -> list[R
 def apply_refund(*, shop: ShopContext, access: StripeAccess, facts: RefundFacts, stamp: int) -> Refund:
     """Brings row, order and journal to what was read, in one transaction: order → refund → journal.
 
-    Raises RefundWithoutOrder when the payment is no order's of this shop.
+    Raises RefundWithoutOrder when the payment is no order's of this shop, MoneyReserved when one of ours that isn't
+    answered reserves what it took.
     """
     order_id = _order_behind(shop_id=shop.shop_id, access=access, facts=facts)
     with order_tx(shop.shop_id):
@@ -179,6 +183,8 @@ def _move_within(*, order: Order, row: Refund, status: Refund.Status, reason: st
     row.status = status
     if row.is_live != was_live:
         sign = 1 if row.is_live else -1
+        if sign * row.amount > order.total_amount - order.refunded_amount:
+            raise MoneyReserved("A refund that Stripe hasn't answered reserves this money. That is found out first.")
         count_within(order=order, amount=sign * row.amount, deposit=sign * row.deposit_amount)
     if row.status != was:
         data: dict[str, Any] = {"refund": row.refund_id or str(row.pk), "amount": row.amount, "currency": row.currency}

@@ -74,7 +74,7 @@ def _due(now: datetime, limit: int) -> list[Refund]:
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
     asked = Q(status__in=Refund.ASKED) & free & _not_asked_since(now - RETRY_AFTER)
     on_its_way = Q(status__in=[Status.PENDING, Status.REQUIRES_ACTION]) & _not_asked_since(now - ASK_PENDING_EVERY)
-    rows = Refund.objects.filter(asked | on_its_way, created_at__lte=now).select_related("returned")
+    rows = Refund.objects.filter(asked | on_its_way, created_at__lte=now).select_related("returned", "order")
     return list(rows.order_by(F("checked_at").asc(nulls_first=True), "id")[:limit])
 
 

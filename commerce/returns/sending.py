@@ -6,6 +6,7 @@ goes out again under its stored key only while Stripe remembers that key, so tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from commerce.gateway.client import StripeAccess, access_for_account
 from commerce.gateway.failures import StripeFailure, Verdict
-from commerce.gateway.refunds import create_refund, read_refund, refunds_of
+from commerce.gateway.refunds import RefundFacts, create_refund, read_refund, refunds_of
 from commerce.gateway.stamps import take_stamp
 from commerce.orders.locks import order_for_update, order_tx
 from commerce.returns.claiming import SENDER_LEASE
@@ -29,6 +30,8 @@ Status = Refund.Status
 
 # Stripe forgets a key after "at least 24 hours", and would then carry the request out anew.
 KEY_LIVES: Final = timedelta(hours=23)
+# No request is on its way for longer than this: whoever sent it has long hung up.
+LATE_BY: Final = timedelta(minutes=5)
 NEVER_MADE: Final = "Stripe never made it"
 
 
@@ -52,7 +55,8 @@ def resolve_refund(*, shop: ShopContext, row: Refund, now: datetime) -> Refund:
     """Asks Stripe what became of a refund. Raises StripeFailure when Stripe can't be read; nothing is written then.
 
     Of a send without an answer: found in Stripe's list it is adopted; not there, the request is sent again under its
-    key while that is remembered, and given up after.
+    key while that is remembered, and given up after. Where Stripe has less left than it asks for, because somebody has
+    refunded elsewhere, it is given up within minutes: what it reserves stands in the way of those refunds.
     """
     if row.refund_id is not None:
         return mirror_refund(shop=shop, account=row.stripe_account, refund_id=row.refund_id)
@@ -64,11 +68,17 @@ def resolve_refund(*, shop: ShopContext, row: Refund, now: datetime) -> Refund:
     for facts in found:
         if facts.reference == str(row.pk):
             return apply_refund(shop=shop, access=access, facts=facts, stamp=stamp)
-    if now - row.created_at >= KEY_LIVES:
+    age = now - row.created_at
+    if age >= KEY_LIVES or (age >= LATE_BY and row.amount > _left_at_stripe(row, found)):
         return _give_up(row=row)
     with shop_tx(row.shop_id):
         Refund.objects.for_shop(row.shop_id).filter(pk=row.pk).update(sends=F("sends") + 1)
     return send_refund(shop=shop, access=access, row=row)
+
+
+def _left_at_stripe(row: Refund, found: Sequence[RefundFacts]) -> int:
+    """What Stripe could still refund of the payment, in minor units: it carries out nothing beyond."""
+    return row.order.total_amount - sum(facts.amount for facts in found if facts.status not in Refund.DEAD)
 
 
 def _take(*, row: Refund, now: datetime) -> bool:

@@ -13,7 +13,8 @@ from pytest_django import Settings
 from commerce.models import Order, Refund, Return
 from commerce.returns import resolver
 from commerce.returns.claiming import LineReturned, ReturnCommand
-from commerce.returns.errors import RefundRejected, RefundUnknown
+from commerce.returns.errors import MoneyReserved, RefundRejected, RefundUnknown
+from commerce.returns.mirror import mirror_refund
 from commerce.returns.refunding import refund_again, refund_order, return_order
 from commerce.tasks import resolve_refunds
 from inventory.models import StockMovement, StockRow
@@ -124,6 +125,24 @@ def test_after_a_day_the_key_is_not_used_again(trade: Trade, standin: StandIn) -
     order.refresh_from_db()
     assert order.refunded_amount == 0
     assert len(standin.requests(REFUNDS)) == sent
+
+
+def test_what_was_refunded_elsewhere_meanwhile_ends_a_refund_that_never_left(trade: Trade, standin: StandIn) -> None:
+    """Stripe has too little left for it. Until it is given up it reserves what was refunded in the dashboard."""
+    order = paid_order(trade, standin, 2)
+    standin.fault(path=REFUNDS, kind="drop_before")
+    with pytest.raises(RefundUnknown):
+        ask(order, amount=4000)
+    made = standin.post("/v1/refunds", {"payment_intent": order.payment_intent_id, "amount": "1500"})
+    later(minutes=1)
+    assert refunds_of(order) == [("unknown", 4000, 0)], "refused now; the first send may still be on its way"
+    with pytest.raises(MoneyReserved):
+        mirror_refund(shop=load_shop("band"), account=order.stripe_account, refund_id=made["id"])
+    later(minutes=7)
+    assert refunds_of(order) == [("failed", 4000, 0)]
+    mirror_refund(shop=load_shop("band"), account=order.stripe_account, refund_id=made["id"])
+    order.refresh_from_db()
+    assert (order.refunded_amount, at_stripe(standin)) == (1500, balances("band")["stripe_clearing"])
 
 
 def test_pending_is_money_that_has_left_and_says_so(trade: Trade, standin: StandIn) -> None:
