@@ -48,6 +48,7 @@ def capabilities(*, shop: ShopContext) -> dict[str, Any]:
         },
         "rental": {
             "deposits": True,
+            "depositMode": policy.deposit_mode,
             "minDays": policy.rental.min_days,
             "maxDays": policy.rental.max_days,
             "leadDays": policy.rental.lead_days,

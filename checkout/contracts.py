@@ -67,7 +67,7 @@ class PriceChange:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """The parts of an order, in minor units."""
+    """The parts of an order, in minor units. `deposit_authorised` is none of the total: it is held later."""
 
     subtotal: int
     discount: int
@@ -75,6 +75,7 @@ class Amounts:
     tax: int
     deposit: int
     total: int
+    deposit_authorised: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def new_order(*, shop: ShopContext, command: StartCheckout, quote: Quote, attemp
         coupon_code=quote.coupon.code if quote.coupon else "",
         shipping=quote.shipping_amount,
         deposit=quote.deposit,
+        deposit_authorised=quote.deposit_authorised,
         shipping_name=quote.shipping.name if quote.shipping else "",
         hold_id=attempt.hold_id,
         stripe_account=attempt.stripe_account,

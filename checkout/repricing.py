@@ -66,15 +66,26 @@ class Quote:
     shipping: ShippingOffer | None = None
     coupon: CouponOffer | None = None
     tax: QuotedTax | None = None
+    authorises_deposits: bool = False
 
     @property
     def subtotal(self) -> int:
         return sum(line.unit_amount * line.quantity for line in self.lines)
 
     @property
-    def deposit(self) -> int:
-        """What the customer gets back, in minor units; no part of the subtotal (K8)."""
+    def deposits(self) -> int:
+        """What the customer leaves as security, in minor units, whichever way; no part of the subtotal (K8)."""
         return sum(line.deposit_amount * line.quantity for line in self.lines)
+
+    @property
+    def deposit(self) -> int:
+        """What of it is charged with the rest, and given back."""
+        return 0 if self.authorises_deposits else self.deposits
+
+    @property
+    def deposit_authorised(self) -> int:
+        """What of it is held on the saved card later, and no part of the total."""
+        return self.deposits if self.authorises_deposits else 0
 
     @property
     def rental_days(self) -> int:
@@ -106,7 +117,11 @@ class Quote:
     def taxable(self) -> Taxable:
         return Taxable(
             goods=[line.unit_amount * line.quantity for line in self.lines],
-            deposits=[line.deposit_amount * line.quantity for line in self.lines if line.deposit_amount],
+            deposits=[
+                line.deposit_amount * line.quantity
+                for line in self.lines
+                if line.deposit_amount and not self.authorises_deposits
+            ],
             discount=self.discount,
             currency=self.currency,
         )
@@ -172,6 +187,7 @@ def reprice(
         ),
         currency=currency,
         generation=generation,
+        authorises_deposits=shop.policy.authorises_deposits,
     )
     if command.shipping_option_id is not None:
         quote = replace(quote, shipping=chosen_shipping(shop=shop, command=command, subtotal=quote.subtotal))
@@ -286,6 +302,8 @@ def intent_digest(*, shop: ShopContext, quote: Quote, command: StartCheckout, ac
             **({"shipping": [str(quote.shipping.option_id), quote.shipping.amount]} if quote.shipping else {}),
             **({"coupon": [quote.coupon.code, quote.coupon.amount]} if quote.coupon else {}),
             **({"tax": quote.tax.identity} if quote.tax else {}),
+            **({"deposits": "authorised"} if quote.deposit_authorised else {}),
+            **({"card": "kept"} if shop.policy.keeps_card else {}),
             "lines": sorted(
                 [
                     line.variant_key,

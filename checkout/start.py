@@ -312,6 +312,7 @@ def _answer(attempt: CheckoutAttempt, *, created: bool, url: str, client_secret:
             tax=order.tax_amount,
             deposit=order.deposit_amount,
             total=order.total_amount,
+            deposit_authorised=order.deposit_authorised_amount,
         ),
         currency=order.currency,
         changes=attempt.changes,

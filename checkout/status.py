@@ -108,6 +108,7 @@ def session_summary(*, shop: ShopContext, session_id: str) -> SessionSummary:
             tax=order.tax_amount,
             deposit=order.deposit_amount,
             total=order.total_amount,
+            deposit_authorised=order.deposit_authorised_amount,
         ),
         currency=order.currency,
     )

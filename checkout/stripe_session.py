@@ -74,7 +74,7 @@ def session_params(
         "request_id": shop.request_id,
         # Of several rentals the longest. Our minor units, which Stripe's are not in every currency.
         "rentalDays": str(quote.rental_days),
-        "depositTotal": str(quote.deposit),
+        "depositTotal": str(quote.deposits),
     }
     if hold_id is not None:
         metadata["inventory_reservation_id"] = str(hold_id)
@@ -99,6 +99,10 @@ def session_params(
         params |= {"success_url": command.success_url, "cancel_url": command.cancel_url}
     else:
         params["return_url"] = command.success_url
+    if keeps_card(shop, quote):
+        # Stripe's page says so to the customer; without a customer nothing could be charged again.
+        params["customer_creation"] = "always"
+        params["payment_intent_data"]["setup_future_usage"] = "off_session"
     if command.email:
         params["customer_email"] = command.email
     if quote.coupon is not None:
@@ -106,6 +110,11 @@ def session_params(
     if _left_to_stripe(quote):
         params["automatic_tax"] = {"enabled": True}
     return params | _shipping(command, quote)
+
+
+def keeps_card(shop: ShopContext, quote: Quote) -> bool:
+    """Whether the session saves its card. One without a payment has no intent that could."""
+    return shop.policy.keeps_card and quote.total > 0
 
 
 def _left_to_stripe(quote: Quote) -> bool:
@@ -196,7 +205,7 @@ def _deposits(quote: Quote, locale: str) -> list[dict[str, Any]]:
     """Line items of their own, so that receipt, refund and tax tell them from what is earned: one per line, or a single
     one where Stripe wouldn't take so many.
     """
-    charged = [line for line in quote.lines if line.deposit_amount]
+    charged = [line for line in quote.lines if line.deposit_amount and not quote.authorises_deposits]
     with override(locale):
         if len(quote.lines) + len(charged) > MOST_LINE_ITEMS:
             return [_priced(_deposit(gettext("Deposits, refundable")), quote.deposit, 1, quote.currency)]

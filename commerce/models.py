@@ -2,6 +2,7 @@
 
 from commerce.cart.models import Cart, CartLine
 from commerce.catalog.models import Product, ProductText, Variant
+from commerce.charges.models import Charge, ChargeLink, ChargePolicy, Collection
 from commerce.coupons.models import Coupon, CouponRedemption
 from commerce.disputes.models import Dispute
 from commerce.ledger.models import JournalEntry, JournalLine
@@ -17,6 +18,10 @@ from commerce.taxes.models import StripeTaxRate, TaxRate
 __all__ = [
     "Cart",
     "CartLine",
+    "Charge",
+    "ChargeLink",
+    "ChargePolicy",
+    "Collection",
     "Coupon",
     "CouponRedemption",
     "Dispute",

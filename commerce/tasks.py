@@ -6,6 +6,7 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
+from commerce.charges import resolver as charge_resolver
 from commerce.ledger import fees
 from commerce.returns import resolver
 from tenants.task_roles import SystemTask
@@ -27,3 +28,11 @@ def resolve_refunds() -> None:
     report = resolver.run_once(now=timezone.now())
     if report.found or report.restocked or report.told:
         log.info("refunds_resolved", found=report.found, moved=report.moved, failed=report.failed, told=report.told)
+
+
+@shared_task(base=SystemTask, name="commerce.work_on_charges", ignore_result=True)
+def work_on_charges() -> None:
+    """Every half minute: charges on saved cards that nobody waits for, and their links; each under its own shop."""
+    report = charge_resolver.run_once(now=timezone.now())
+    if report.found or report.told:
+        log.info("charges_worked_on", found=report.found, moved=report.moved, failed=report.failed, told=report.told)

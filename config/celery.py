@@ -27,6 +27,7 @@ app.conf.beat_schedule = {
     "catch-up-events": {"task": "webhooks.catch_up", "schedule": 300.0},
     "post-fees": {"task": "commerce.post_fees", "schedule": 60.0},
     "resolve-refunds": {"task": "commerce.resolve_refunds", "schedule": 30.0},
+    "work-on-charges": {"task": "commerce.work_on_charges", "schedule": 30.0},
     "sweep-imports": {"task": "inventory.sweep_imports", "schedule": 60.0},
     "remove-abandoned-carts": {"task": "checkout.remove_abandoned_carts", "schedule": crontab(hour="3", minute="40")},
     "tie-out": {"task": "webhooks.tie_out", "schedule": crontab(hour="4", minute="40")},

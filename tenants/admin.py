@@ -81,7 +81,16 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
         ("Prices", {"fields": ("reprice_policy", "reprice_drift_abs", "reprice_drift_pct")}),
         (
             "Rentals",
-            {"fields": ("rental_min_days", "rental_max_days", "rental_lead_days", "rental_horizon_days")},
+            {
+                "fields": (
+                    "rental_min_days",
+                    "rental_max_days",
+                    "rental_lead_days",
+                    "rental_horizon_days",
+                    "deposit_mode",
+                    "saves_card",
+                )
+            },
         ),
         ("Rate limit", {"fields": ("checkout_rate_limit_enabled", "checkout_rate_limit_per_minute")}),
         ("Payments", {"fields": ("shortage_policy",)}),

@@ -62,6 +62,18 @@ class ShopPolicy:
     checkout_rate_limit_enabled: bool
     checkout_rate_limit_per_minute: int
     rental: RentalTerms
+    deposit_mode: str
+    saves_card: bool
+
+    @property
+    def authorises_deposits(self) -> bool:
+        """Whether deposits are no part of what is charged at the checkout (K8)."""
+        return self.kind == "rental" and self.deposit_mode == ShopSettings.DepositMode.AUTHORISED
+
+    @property
+    def keeps_card(self) -> bool:
+        """Whether the card is kept for what may be owed later. A sale keeps none."""
+        return self.authorises_deposits or (self.kind == "rental" and self.saves_card)
 
     @property
     def holds_stock(self) -> bool:
@@ -103,4 +115,6 @@ def effective_policy(row: ShopSettings) -> ShopPolicy:
             lead_days=_first(row.rental_lead_days, settings.RENTAL_LEAD_DAYS),
             horizon_days=_first(row.rental_horizon_days, settings.RENTAL_HORIZON_DAYS),
         ),
+        deposit_mode=row.deposit_mode,
+        saves_card=row.saves_card,
     )

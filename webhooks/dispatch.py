@@ -23,6 +23,7 @@ HANDLERS: dict[str, Handler] = {
     "payment_intent.succeeded": payment_intent.look,
     "payment_intent.payment_failed": payment_intent.look,
     "payment_intent.canceled": payment_intent.look,
+    "payment_intent.amount_capturable_updated": payment_intent.look,
     "charge.updated": fees.booked,
     "charge.refunded": refund.of_charge,
     "refund.created": refund.changed,

@@ -110,7 +110,9 @@ def rental_json(line: OrderLine) -> dict[str, Any] | None:
 
 
 def amounts_json(amounts: Amounts) -> dict[str, int]:
-    return {
+    """The parts add up to the total. `depositAuthorised` isn't one of them, and only told where there is any."""
+    later = {"depositAuthorised": amounts.deposit_authorised} if amounts.deposit_authorised else {}
+    return later | {
         "subtotal": amounts.subtotal,
         "discount": amounts.discount,
         "shipping": amounts.shipping,

@@ -181,6 +181,8 @@ def cart_json(cart: hydration.HydratedCart, notices: Sequence[Notice] = ()) -> d
         "lines": [_line_json(line) for line in cart.lines],
         "subtotalAmount": cart.subtotal_amount,
         "depositAmount": cart.deposit_amount,
+        # Where it says `authorised`, deposits are no part of what is charged.
+        **({"depositMode": cart.deposit_mode} if cart.deposit_mode else {}),
         "notices": [notice.as_json() for notice in notices],
         "shippingOptions": [_shipping_json(offer) for offer in cart.shipping],
     }

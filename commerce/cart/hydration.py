@@ -61,12 +61,15 @@ class HydratedLine:
 
 @dataclass(frozen=True, slots=True)
 class HydratedCart:
-    """A cart in the shop's currency. `cart_id` is None for a customer who has none yet."""
+    """A cart in the shop's currency. `cart_id` is None for a customer who has none yet; `deposit_mode` is empty in a
+    sale, which has no deposits.
+    """
 
     cart_id: UUID | None
     currency: str
     lines: tuple[HydratedLine, ...]
     shipping: tuple[ShippingOffer, ...]
+    deposit_mode: str = ""
 
     @property
     def subtotal_amount(self) -> int:
@@ -80,7 +83,11 @@ class HydratedCart:
 def empty(shop: ShopContext, locale: str) -> HydratedCart:
     """The cart of a customer who has none: no row is made for looking. One query, for the ways to ship."""
     shipping = offers(shop=shop, subtotal=0, locale=locale)
-    return HydratedCart(cart_id=None, currency=shop.policy.currency, lines=(), shipping=shipping)
+    return HydratedCart(None, shop.policy.currency, (), shipping, _deposit_mode(shop))
+
+
+def _deposit_mode(shop: ShopContext) -> str:
+    return shop.policy.deposit_mode if shop.policy.kind == "rental" else ""
 
 
 def hydrate(*, shop: ShopContext, cart: CartSnapshot, locale: str) -> HydratedCart:
@@ -99,6 +106,7 @@ def hydrate(*, shop: ShopContext, cart: CartSnapshot, locale: str) -> HydratedCa
         currency=shop.policy.currency,
         lines=lines,
         shipping=offers(shop=shop, subtotal=sum(line.line_amount or 0 for line in lines), locale=locale),
+        deposit_mode=_deposit_mode(shop),
     )
 
 

@@ -72,7 +72,10 @@ REFUSING_STATUSES: Final = frozenset({None, 400, 401, 403, 404})
 
 @dataclass(slots=True)
 class StripeFailure(Exception):
-    """A failed Stripe call. `http_status` is None when no answer arrived; `code` and `param` are Stripe's own."""
+    """A failed Stripe call. `http_status` is None when no answer arrived; `code` and `param` are Stripe's own.
+
+    `intent_id`: the payment intent that a declined card leaves behind.
+    """
 
     verdict: Verdict
     kind: str
@@ -80,6 +83,7 @@ class StripeFailure(Exception):
     code: str
     param: str
     message: str
+    intent_id: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
@@ -103,4 +107,5 @@ def classify(error: Exception) -> StripeFailure:
         code=str(getattr(body, "code", None) or getattr(error, "code", None) or ""),
         param=str(getattr(body, "param", None) or getattr(error, "param", None) or ""),
         message=without_secrets(str(getattr(error, "user_message", None) or error))[:500],
+        intent_id=str(getattr(getattr(body, "payment_intent", None), "id", None) or ""),
     )

@@ -33,6 +33,8 @@ class SessionFacts:
     intent_id: str
     intent_status: str
     charge_id: str
+    customer_id: str
+    method_id: str
     email: str
     name: str
     phone: str
@@ -80,6 +82,8 @@ def session_facts(session: Mapping[str, Any]) -> SessionFacts:
         intent_id=_id(session.get("payment_intent")),
         intent_status=str(intent.get("status") or ""),
         charge_id=_id(intent.get("latest_charge")),
+        customer_id=_id(session.get("customer")),
+        method_id=_id(intent.get("payment_method")),
         email=str(customer.get("email") or session.get("customer_email") or ""),
         name=str(customer.get("name") or ""),
         phone=str(customer.get("phone") or ""),

@@ -15,6 +15,7 @@ RETURNS: Final = "sales_returns"
 FEES: Final = "stripe_fees"
 DEPOSITS_KEPT: Final = "deposits_kept"
 LATE_FEES: Final = "late_fees"
+DAMAGES: Final = "damages"
 DISPUTES: Final = "disputes"
 DISPUTE_FEES: Final = "dispute_fees"
 EXCHANGE: Final = "currency_exchange"
@@ -52,6 +53,7 @@ ACCOUNTS: Final = (
     Account(SHIPPING, "Shipping income", Nature.INCOME),
     Account(LATE_FEES, "Late fees", Nature.INCOME),
     Account(DEPOSITS_KEPT, "Deposits kept", Nature.INCOME),
+    Account(DAMAGES, "Damage and loss charged", Nature.INCOME),
     Account(RETURNS, "Sales returns", Nature.EXPENSE),
     Account(FEES, "Stripe fees", Nature.EXPENSE),
     Account(DISPUTES, "Disputed payments", Nature.EXPENSE),

@@ -7,7 +7,9 @@ can be held against Stripe's own books object by object (tie_out.py).
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
+from commerce.charges.models import Charge
 from commerce.gateway.balance import BalanceFacts
 from commerce.ledger import accounts
 from commerce.ledger.journal import Posting, post_within
@@ -17,6 +19,13 @@ from commerce.orders.models import Order
 from commerce.returns.models import Refund
 
 Kind = JournalEntry.Kind
+
+# What was collected off a saved card, by why it was: the entry, and whose income it is.
+COLLECTED: Final = {
+    Charge.Purpose.DEPOSIT: (Kind.DEPOSIT_CAPTURED, accounts.DEPOSITS_KEPT),
+    Charge.Purpose.LATE_FEE: (Kind.LATE_FEE, accounts.LATE_FEES),
+    Charge.Purpose.DAMAGE: (Kind.DAMAGE, accounts.DAMAGES),
+}
 
 
 def post_capture_within(*, order: Order, reference: str, charge_id: str, now: datetime, request_id: str) -> bool:
@@ -42,18 +51,20 @@ def post_capture_within(*, order: Order, reference: str, charge_id: str, now: da
     )
 
 
-def post_late_fee_within(*, order: Order, charge_id: str, amount: int, now: datetime, request_id: str) -> bool:
-    """A charge of its own for being late, in minor units of the order's currency."""
+def post_charge_within(*, order: Order, charge: Charge, now: datetime) -> bool:
+    """Money collected off a card that the customer left. What is only held there is nobody's money yet."""
+    kind, income = COLLECTED[Charge.Purpose(charge.purpose)]
     return post_within(
         Posting(
             shop_id=order.shop_id,
-            kind=Kind.LATE_FEE,
-            reference=charge_id,
+            kind=kind,
+            reference=charge.charge_id,
             currency=order.currency,
             order_id=order.pk,
-            source=charge_id,
-            request_id=request_id,
-            amounts={accounts.CLEARING: amount, accounts.LATE_FEES: -amount},
+            source=charge.charge_id,
+            memo=charge.reason,
+            request_id=charge.request_id,
+            amounts={accounts.CLEARING: charge.captured_amount, income: -charge.captured_amount},
         ),
         now=now,
     )

@@ -49,6 +49,8 @@ class Order(models.Model):
     # Inside, the lines' prices contain it and the subtotal doesn't.
     tax_inclusive = models.BooleanField(default=False)
     deposit_amount = models.PositiveBigIntegerField(default=0)
+    # Not in the total: money that may be held on the saved card, never both ways at once.
+    deposit_authorised_amount = models.PositiveBigIntegerField(default=0, db_default=0)
     total_amount = models.PositiveBigIntegerField()
     # Everything that is on its way back or has arrived; what failed is out again. The database holds it against the
     # refunds' own rows. Of it, and of the deposit, what belongs to deposits:
@@ -66,6 +68,9 @@ class Order(models.Model):
     session_id = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
     payment_intent_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
     charge_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
+    # Whose card was kept, and which, for what may be owed later; empty where none was.
+    customer_id = models.CharField(max_length=255, blank=True, default="", db_default="", db_collation="C")
+    payment_method_id = models.CharField(max_length=255, blank=True, default="", db_default="", db_collation="C")
     # The charge's line in Stripe's own books: once it is here, Stripe's fee is in the journal.
     balance_transaction_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
     charge_read_at = models.DateTimeField(null=True, blank=True, help_text="When a worker last looked for the fee.")
@@ -110,6 +115,9 @@ class Order(models.Model):
             models.CheckConstraint(
                 name="order_deposit_spent_once",
                 condition=Q(deposit_amount__gte=F("deposit_refunded_amount") + F("deposit_kept_amount")),
+            ),
+            models.CheckConstraint(
+                name="order_deposit_one_way", condition=Q(deposit_amount=0) | Q(deposit_authorised_amount=0)
             ),
             models.CheckConstraint(
                 name="order_deposit_part_of_refunds", condition=Q(deposit_refunded_amount__lte=F("refunded_amount"))

@@ -54,6 +54,7 @@ class NewOrder:
     coupon_code: str
     shipping: int
     deposit: int
+    deposit_authorised: int
     shipping_name: str
     hold_id: UUID | None
     stripe_account: str
@@ -80,6 +81,7 @@ def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
         shipping_amount=new.shipping,
         shipping_name=new.shipping_name,
         deposit_amount=new.deposit,
+        deposit_authorised_amount=new.deposit_authorised,
         total_amount=total,
         expected_total_amount=total,
         hold_id=new.hold_id,
@@ -155,6 +157,9 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         "session_id": session.id,
         "payment_intent_id": session.intent_id,
         "charge_id": session.charge_id,
+        "customer_id": session.customer_id,
+        # Only a kept one can be charged again: the session of a sale names the card that paid, and no customer.
+        "payment_method_id": session.method_id if session.customer_id else "",
         # Stripe takes longer addresses than mail does. No reason to lose the payment over one.
         "email": session.email if 0 < len(session.email) <= LONGEST_EMAIL else order.email,
         "customer_name": session.name[:200],

@@ -31,5 +31,6 @@ urlpatterns: list[URLPattern] = [
     path("<locale:locale>/checkout", views.checkout, name="checkout"),
     path("<locale:locale>/cancel", views.cancel, name="cancel"),
     path("<locale:locale>/thank-you", views.thank_you, name="thank_you"),
+    path("<locale:locale>/payment-received", views.payment_received, name="payment_received"),
     path("<locale:locale>/<path:path>", views.nothing),
 ]

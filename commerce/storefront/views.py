@@ -91,6 +91,12 @@ def thank_you(request: HttpRequest, shop: ShopContext, locale: str) -> HttpRespo
 
 
 @shop_page
+def payment_received(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
+    """Where a payment link leads to: what it was for stands in the mail it came with."""
+    return render_page(request, shop, locale, "payment_received", {})
+
+
+@shop_page
 def nothing(request: HttpRequest, shop: ShopContext, locale: str, path: str) -> HttpResponse:
     raise Http404
 

@@ -92,6 +92,10 @@ class ShopSettings(models.Model):
         ENFORCE_AND_REJECT = "enforce_and_reject", "Refuse and show the change"
         LOG_ONLY = "log_only", "Proceed and count only"
 
+    class DepositMode(models.TextChoices):
+        CHARGED = "charged", "Charged with the rent, and refunded"
+        AUTHORISED = "authorised", "Authorised on the saved card shortly before the pick-up"
+
     class InventoryMode(models.TextChoices):
         RESERVE_TTL = "reserve_ttl", "Hold stock while the customer pays"
         VALIDATE_ONLY = "validate_only", "Check only, take stock at payment"
@@ -210,6 +214,20 @@ class ShopSettings(models.Model):
         validators=[MaxValueValidator(LONGEST_RENTAL_HORIZON_DAYS)],
         verbose_name="latest pick-up",
         help_text="Days from the order to the latest pick-up.",
+    )
+    deposit_mode = models.CharField(
+        "deposits",
+        max_length=10,
+        choices=DepositMode,
+        default=DepositMode.CHARGED,
+        help_text="An authorisation holds money on the card without taking it, for less than five days. Of longer "
+        "rentals the card is kept, and what is owed is charged later.",
+    )
+    saves_card = models.BooleanField(
+        "keep the card",
+        default=False,
+        help_text="For late fees and damage beyond the deposit. The payment page asks the customer's consent. "
+        "Authorised deposits need it anyway.",
     )
     alert_recipients = ArrayField(models.EmailField(), default=list, blank=True)
     updated_at = models.DateTimeField(auto_now=True)

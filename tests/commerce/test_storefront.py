@@ -17,7 +17,16 @@ from tests.factories.commerce import ProductFactory, ProductTextFactory, Variant
 pytestmark = pytest.mark.django_db
 
 TEMPLATES = Path(django_settings.BASE_DIR) / "templates"
-PAGES = ["", "products/band", "cart", "checkout", "cancel", "thank-you?session_id=cs_test_1", "nothing/here"]
+PAGES = [
+    "",
+    "products/band",
+    "cart",
+    "checkout",
+    "cancel",
+    "payment-received",
+    "thank-you?session_id=cs_test_1",
+    "nothing/here",
+]
 
 
 @pytest.fixture

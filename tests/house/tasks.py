@@ -18,6 +18,7 @@ PLATFORM_TASKS = {
     "inventory.deliver_alert": "One alert by its key: a pool's is no one shop's. It acts for the row's own owner.",
     "inventory.mail_drift": "Tells the platform's people what a proof of the whole platform found.",
     "commerce.resolve_refunds": "Refunds of every shop that nobody waits for; each is looked at under its own shop.",
+    "commerce.work_on_charges": "Charges on saved cards of every shop; each is worked on under its own shop.",
     "commerce.post_fees": "Paid orders of every shop whose fee isn't booked yet; each is read under its own shop.",
     "checkout.remove_abandoned_carts": "Carts of every shop, in turns; each batch is one shop's transaction.",
     "checkout.resolve_attempts": "Unfinished attempts of every shop; each is resolved under its own shop.",

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 # Tables whose rows are a shop's; a test holds this against the models.
 SHOP_TABLES = {
-    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "CheckoutAttempt", "Coupon",
+    "AlertDelivery", "AlertWebhook", "AuditEntry", "Cart", "CartLine", "Charge", "ChargeLink", "ChargePolicy",
+    "CheckoutAttempt", "Collection", "Coupon",
     "CouponRedemption", "Dispute", "EventDelivery", "Finding", "Hold", "HoldItem", "HoldPeriod", "Host",
     "Invoice",
     "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product", "ProductText",
@@ -51,6 +52,7 @@ ALLOWED = {
     "commerce/admin/returns.py:order_key": "A condition on a list that is narrowed already.",
     "commerce/ledger/tie_out.py:_owners": "Answers whose each object of a Stripe account is.",
     "commerce/ledger/fees.py:_due": "Finds orders of every shop without their fee; each is read within its own.",
+    "commerce/charges/resolver.py": "Finds charges and links of every shop, and works on each within its own.",
     "commerce/returns/resolver.py": "Finds refunds and returns of every shop, and does each within its own.",
     "commerce/returns/telling.py:untold": "Finds refunds of every shop that staff haven't heard of.",
     "config/bench/front_door.py:_shop": "A measurement's own host, made and removed by its name.",

@@ -214,6 +214,7 @@ PROBES: dict[str, Probe] = {
     "<locale:locale>/checkout": pages("/en/checkout"),
     "<locale:locale>/cancel": pages("/en/cancel"),
     "<locale:locale>/thank-you": pages("/en/thank-you"),
+    "<locale:locale>/payment-received": pages("/en/payment-received"),
     "<locale:locale>/<path:path>": pages("/en/birch-shop"),
     "api/inventory/availability": availability,
     "api/inventory/validate": validate,

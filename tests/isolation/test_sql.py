@@ -43,6 +43,7 @@ TELLING = {
     "hold_period_once": "The random id of a hold.",
     "order_line_position": "The random id of an order.",
     "order_one_per_session": "The id of a Stripe session.",
+    "charge_one_per_intent": "The id of a payment at Stripe.",
     "refund_one_per_object": "The id of a refund at Stripe.",
     "stripe_object_one_shop": "The id of an object at Stripe; that it is one shop's alone is what the key is for.",
 }

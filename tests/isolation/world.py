@@ -20,6 +20,10 @@ from django.utils import timezone
 from checkout.models import Shortage
 from commerce.cart.cookie import COOKIE_NAME
 from commerce.models import (
+    Charge,
+    ChargeLink,
+    ChargePolicy,
+    Collection,
     Dispute,
     Invoice,
     Order,
@@ -320,6 +324,27 @@ def finish(side: Side, standin: StandIn) -> None:
         shop=side.trade.shop, order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(),
         reason=f"Sold out at {side.shop_id}", policy="review", opened_at=timezone.now(), note_due_at=timezone.now(),
     )  # fmt: skip
+    order = Order.objects.filter(shop_id=side.shop_id, status="confirmed").first()
+    of_order = {"shop": side.trade.shop, "order": order, "purpose": "late_fee", "currency": "EUR", "amount": 700}
+    acted = {
+        "acting": f"staff:{side.staff.username}",
+        "reason": f"Late at {side.shop_id}",
+        "created_at": timezone.now(),
+    }
+    owed = Charge.objects.create(
+        operation_key=f"charge-at-{side.shop_id}", status="declined", stripe_account="acct_standin",
+        stripe_key=f"charge-key-of-{side.shop_id}", keyed_at=timezone.now(),
+        payment_intent_id=f"pi_charged_at_{side.shop_id}", **of_order, **acted,
+    )  # fmt: skip
+    ChargeLink.objects.create(
+        shop=side.trade.shop, charge=owed, status="expired", stripe_key=f"link-key-of-{side.shop_id}",
+        session_id=f"cs_test_link_of_{side.shop_id}", url=f"https://pay.example/{side.shop_id}",
+        expires_at=timezone.now(), created_at=timezone.now(),
+    )  # fmt: skip
+    Collection.objects.create(
+        operation_key=f"collected-at-{side.shop_id}", from_card=700, charge=owed, **of_order, **acted
+    )
+    ChargePolicy.objects.create(shop=side.trade.shop)
     record = {
         "shop": side.trade.shop, "source": "elsewhere", "payload": {}, "payload_digest": "0" * 64,
         "received_by": f"worker-of-{side.shop_id}", "received_at": timezone.now(), "decided_at": timezone.now(),

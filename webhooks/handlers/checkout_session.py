@@ -12,6 +12,7 @@ from commerce.models import Order
 from commerce.orders.states import may_move
 from tenants.context import ShopContext
 from webhooks.envelope import Envelope
+from webhooks.handlers import charge
 
 # A paid order stays what it is, whatever is said of its session afterwards.
 SETTLED = frozenset({Order.Status.CONFIRMED, Order.Status.REVIEW, Order.Status.REFUNDED})
@@ -19,6 +20,8 @@ SETTLED = frozenset({Order.Status.CONFIRMED, Order.Status.REVIEW, Order.Status.R
 
 def settle(shop: ShopContext, event: Envelope) -> None:
     """Settles the event's session by what Stripe says now, so that late and disordered events can't mislead."""
+    if charge.settled(shop, event):
+        return
     settlement = settle_session(shop=shop, session_id=event.object_id, account=event.account)
     if settlement.changed and settlement.verdict is SessionVerdict.PAID:
         waited = (timezone.now() - event.created_at).total_seconds()
@@ -43,7 +46,7 @@ SAID = {
 
 def foretell(shop: ShopContext, event: Envelope) -> str:
     """What `settle` would do now, from Stripe's word and the order's state. Writes nothing; raises as it would."""
-    return foretell_session(shop, event.object_id, event.account)
+    return charge.link_foretold(shop, event) or foretell_session(shop, event.object_id, event.account)
 
 
 def foretell_session(shop: ShopContext, session_id: str, account: str) -> str:

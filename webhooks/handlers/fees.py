@@ -8,12 +8,15 @@ from commerce.ledger.fees import PAID, post_fee
 from commerce.models import Order
 from tenants.context import ShopContext
 from webhooks.envelope import Envelope
+from webhooks.handlers import charge
 
 
 def booked(shop: ShopContext, event: Envelope) -> None:
     """Posts the fee of a settled order's charge. One that isn't settled yet is found by the sweep: this event is often
     sooner than the session's.
     """
+    if charge.looked(shop, event):
+        return
     intent_id = str(event.object.get("payment_intent") or "")
     orders = Order.objects.for_shop(shop.shop_id).filter(stripe_account=event.account, payment_intent_id=intent_id)
     order = orders.filter(status__in=PAID, balance_transaction_id="").first() if intent_id else None

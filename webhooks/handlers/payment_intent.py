@@ -12,6 +12,7 @@ from checkout.models import CheckoutAttempt
 from checkout.settle import settle_session
 from tenants.context import ShopContext
 from webhooks.envelope import Envelope
+from webhooks.handlers import charge
 from webhooks.handlers.checkout_session import SETTLED, foretell_session
 
 
@@ -21,6 +22,8 @@ def look(shop: ShopContext, event: Envelope) -> None:
     A payment without a checkout of ours, or whose session we don't know yet, is left alone: the resolver learns the
     session and settles it then.
     """
+    if charge.looked(shop, event):
+        return
     attempt = _attempt(shop.shop_id, event)
     if attempt is not None and attempt.order.status not in SETTLED:
         settle_session(shop=shop, session_id=str(attempt.session_id), account=event.account)
@@ -28,6 +31,8 @@ def look(shop: ShopContext, event: Envelope) -> None:
 
 def foretell(shop: ShopContext, event: Envelope) -> str:
     """What `look` would do now. Writes nothing."""
+    if (told := charge.foretold(shop, event)) is not None:
+        return told
     attempt = _attempt(shop.shop_id, event)
     if attempt is None:
         return "It is no payment of a checkout here: nothing would change."

@@ -50,11 +50,14 @@ export function lineDetails(line) {
   return [...values, ...Object.values(line.options)].join(", ");
 }
 
+// What is only held on the card later is no part of the total.
+const chargedDeposit = (cart) => (cart.depositMode === "authorised" ? 0 : cart.depositAmount);
+
 // Puts subtotal, deposits, what the chosen way to ship costs, and the total of a cart into the summary on the page.
 export function showSums(cart, way) {
   find("[data-subtotal]").textContent = money(cart.subtotalAmount);
   find("[data-deposit]").textContent = money(cart.depositAmount);
-  find("[data-total]").textContent = money(cart.subtotalAmount + cart.depositAmount + (way?.amount ?? 0));
+  find("[data-total]").textContent = money(cart.subtotalAmount + chargedDeposit(cart) + (way?.amount ?? 0));
   if (way) find("[data-shipping-amount]").textContent = money(way.amount);
   show(find("[data-shipping-row]"), Boolean(way));
   show(find("[data-discount-row]"), false);

@@ -68,7 +68,7 @@ async function showReceipt(status) {
     );
     show(find("[data-deposits]"), summary.amounts.deposit > 0);
     for (const row of document.querySelectorAll("[data-row]")) {
-      const amount = summary.amounts[row.dataset.row];
+      const amount = summary.amounts[row.dataset.row] ?? 0;
       show(row, amount > 0 || row.dataset.row === "total");
       find("dd", row).textContent = row.dataset.row === "discount" ? money(-amount) : money(amount);
     }
