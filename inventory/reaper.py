@@ -28,8 +28,8 @@ from tenants.database import as_shop, shop_tx
 log = structlog.get_logger(__name__)
 
 # For the customers: after a batch the reaper rests for so many times as long as the batch took, so that it has a
-# quarter of one core at most, on a machine of any speed, and leaves the more the busier the database is.
-RESTS: Final = 3.0
+# fifth of one core at most, on a machine of any speed, and leaves the more the busier the database is.
+RESTS: Final = 4.0
 # For a backlog while nobody buys, without rests: a batch of a thousand locks its rows for ten times as long.
 BACKLOG_LIMIT: Final = 1_000
 # Endings at Stripe are slow and rationed: a run is over before beat starts the next one.
