@@ -101,13 +101,15 @@ def of_pending(unit: Unit, pending: Record, subscription: Record) -> Wanted:
     body = pending.body
     price = unit.need("price", body["pricing"]["price_details"]["price"]).body
     details: Json = body["parent"]["subscription_details"]
+    parent = item_parent(subscription.id, details["subscription_item"], invoice_item=pending.id, proration=True)
+    parent["subscription_item_details"]["proration_details"]["credited_items"] = pending.hidden.get("credited")
     return Wanted(
         price=price,
         quantity=body["quantity"],
         unit=Decimal(body["amount"]) / body["quantity"],
         description=body["description"],
         period=(body["period"]["start"], body["period"]["end"]),
-        parent=item_parent(subscription.id, details["subscription_item"], invoice_item=pending.id, proration=True),
+        parent=parent,
         rates=body["tax_rates"],
         discountable=False,
         tax_code=unit.need("product", price["product"]).body["tax_code"],

@@ -15,19 +15,30 @@ def attempt(unit: Unit, invoice: Record, *, method: Record | None = None, automa
     """
     subscription = unit.need("subscription", invoice.hidden["subscription"])
     known = method or invoicing.method_of(unit, subscription)
-    body = invoice.body
     if automatic and known and invoice.hidden.get("refused") == known.id:
         _count(unit, invoice)
         unit.save(invoice)
         unit.announce("invoice.updated", invoice)
         _give_up_if_last(unit, invoice, subscription)
         return False
-    verdict = invoicing.collect(unit, invoice, known, off_session=automatic)
-    if automatic or not body["attempted"]:
+    return _tried(unit, invoice, subscription, known, off_session=automatic, counts=automatic) is Verdict.SUCCEEDED
+
+
+def asked(unit: Unit, invoice: Record, method: Record, *, off_session: bool) -> Verdict | None:
+    """An attempt that the shop asks for by `invoices.pay`: with the customer there or not, never of the schedule."""
+    subscription = unit.need("subscription", invoice.hidden["subscription"])
+    return _tried(unit, invoice, subscription, method, off_session=off_session, counts=False)
+
+
+def _tried(
+    unit: Unit, invoice: Record, subscription: Record, method: Record | None, *, off_session: bool, counts: bool
+) -> Verdict | None:
+    verdict = invoicing.collect(unit, invoice, method, off_session=off_session)
+    if counts or not invoice.body["attempted"]:
         _count(unit, invoice)
-    body["attempted"] = True
+    invoice.body["attempted"] = True
     _outcome(unit, invoice, subscription, verdict)
-    return verdict is Verdict.SUCCEEDED
+    return verdict
 
 
 def conclude(unit: Unit, intent: Record, verdict: Verdict) -> None:
@@ -42,7 +53,8 @@ def _count(unit: Unit, invoice: Record) -> None:
     body, waits = invoice.body, unit.engine.options.invoice_retry_days
     body["attempt_count"] += 1
     following = None
-    if body["attempt_count"] <= len(waits) and body["auto_advance"] and body["billing_reason"] != "subscription_create":
+    decided = body["billing_reason"] == "subscription_create" or invoice.hidden.get("holds_back")
+    if body["attempt_count"] <= len(waits) and body["auto_advance"] and not decided:
         following = unit.now + int(waits[body["attempt_count"] - 1] * periods.DAY)
     body["next_payment_attempt"] = invoice.due_at = following
 
@@ -57,12 +69,15 @@ def _outcome(unit: Unit, invoice: Record, subscription: Record, verdict: Verdict
         unit.announce("invoice.payment_action_required", invoice)
     if verdict is not Verdict.CHALLENGED:
         unit.announce("invoice.payment_failed", invoice)
-        subscription_states.payment_failed(unit, subscription)
-        _give_up_if_last(unit, invoice, subscription)
+        if not invoice.hidden.get("holds_back"):
+            subscription_states.payment_failed(unit, subscription)
+            _give_up_if_last(unit, invoice, subscription)
 
 
 def paid(unit: Unit, invoice: Record, subscription: Record, *, out_of_band: bool = False) -> None:
     invoicing.mark_paid(unit, invoice, out_of_band=out_of_band)
+    if invoice.hidden.get("holds_back") and subscription.body["pending_update"]:
+        subscription_states.make_pending_update(unit, subscription)
     subscription_states.invoice_paid(unit, subscription)
 
 

@@ -4,7 +4,7 @@ that become invoices, and the next attempt to collect one.
 
 from __future__ import annotations
 
-from . import bill, billing_payments, invoicing, periods, subscription_states
+from . import bill, billing_payments, invoicing, periods, prorations, subscription_states
 from .errors import Json
 from .store import Record
 from .subscription_states import changing, period_of
@@ -21,6 +21,9 @@ def lapse_subscription(unit: Unit, subscription: Record) -> None:
     if paused and paused <= unit.now:
         with changing(unit, subscription):
             body["pause_collection"] = None
+    waits = body["pending_update"]
+    if waits and waits["expires_at"] <= unit.now:
+        subscription_states.drop_pending_update(unit, subscription)
     if _tells_of_trial_end(unit, subscription):
         subscription.hidden["trial_end_told"] = True
         unit.announce("customer.subscription.trial_will_end", subscription)
@@ -46,8 +49,8 @@ def _cancel(unit: Unit, subscription: Record) -> None:
 
     Source: docs.stripe.com/api/subscriptions/cancel, "pending prorations ... collected at the end of the period".
     """
-    waiting = pending_items(unit, subscription)
-    last = _bill_waiting(unit, subscription, waiting) if waiting else None
+    waits = prorations.pending(unit, subscription)
+    last = bill_waiting(unit, subscription, reason="subscription_cycle") if waits else None
     subscription_states.end(unit, subscription, reason="cancellation_requested")
     if last:
         invoicing.finalise(unit, last)
@@ -55,11 +58,13 @@ def _cancel(unit: Unit, subscription: Record) -> None:
             billing_payments.attempt(unit, last)
 
 
-def _bill_waiting(unit: Unit, subscription: Record, waiting: list[Record]) -> Record:
+def bill_waiting(unit: Unit, subscription: Record, *, reason: str) -> Record:
+    """A draft of what waits for an invoice, and of nothing else."""
+    waiting = prorations.pending(unit, subscription)
     period = period_of(subscription)
     terms = bill.terms_of(unit, subscription)
     wanted = [bill.of_pending(unit, item, subscription) for item in waiting]
-    invoice = invoicing.draft(unit, subscription, wanted, terms, reason="subscription_cycle", period=period)
+    invoice = invoicing.draft(unit, subscription, wanted, terms, reason=reason, period=period)
     take_pending(unit, invoice, waiting)
     return invoice
 
@@ -97,13 +102,13 @@ def paused_details(unit: Unit) -> Json:
     return {"paused": {"subscription": None, "transitioned_at": unit.now, "type": "subscription"}}
 
 
-def renewal(unit: Unit, subscription: Record, period: bill.Period) -> Record:
+def renewal(unit: Unit, subscription: Record, period: bill.Period, reason: str = "subscription_cycle") -> Record:
     """The invoice of the period that begins, with what waited for it. `period` is the one that ended."""
-    waiting = pending_items(unit, subscription)
+    waiting = prorations.pending(unit, subscription)
     wanted = [bill.of_pending(unit, item, subscription) for item in waiting]
     wanted += bill.of_items(unit, subscription, period_of(subscription))
     terms = bill.terms_of(unit, subscription)
-    invoice = invoicing.draft(unit, subscription, wanted, terms, reason="subscription_cycle", period=period)
+    invoice = invoicing.draft(unit, subscription, wanted, terms, reason=reason, period=period)
     take_pending(unit, invoice, waiting)
     paused = (subscription.body["pause_collection"] or {}).get("behavior")
     if paused == "keep_as_draft" or subscription.body["status"] == "unpaid":
@@ -111,11 +116,6 @@ def renewal(unit: Unit, subscription: Record, period: bill.Period) -> Record:
         invoice.due_at = None
         unit.save(invoice)
     return invoice
-
-
-def pending_items(unit: Unit, subscription: Record) -> list[Record]:
-    found = unit.select("invoiceitem", "parent.subscription_details.subscription", subscription.id)
-    return [item for item in found if item.body["invoice"] is None]
 
 
 def take_pending(unit: Unit, invoice: Record, waiting: list[Record]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import catalog, charging, ids, listing, methods, money, shapes
+from . import billing_payments, catalog, charging, ids, listing, methods, money, shapes
 from .charging import Verdict
 from .errors import ApiError, Json, bad_request, card_error
 from .store import Record
@@ -58,6 +58,7 @@ def _confirm(unit: Unit, intent: Record, method: Record, *, off_session: bool) -
     if owner and owner != intent.body["customer"]:
         raise bad_request("The payment method belongs to another customer than the intent.", param="payment_method")
     verdict = charging.attempt(unit, intent, method, off_session=off_session)
+    billing_payments.conclude(unit, intent, verdict)
     if verdict is Verdict.DECLINED:
         error = intent.body["last_payment_error"]
         extra = {"charge": error["charge"], "payment_intent": intent.body, "payment_method": error["payment_method"]}
@@ -108,6 +109,8 @@ def cancel(unit: Unit, params: Json, intent_id: str) -> Json:
     """Cancel; an intent of a checkout session only where it holds money, else its session must be expired."""
     intent = unit.need(KIND, intent_id)
     _expect(intent, CANCELABLE, "canceled")
+    if intent.hidden.get("invoice"):
+        raise bad_request("This intent belongs to an invoice; void the invoice instead.")
     if intent.hidden.get("session") and intent.body["status"] != "requires_capture":
         raise bad_request("This intent belongs to a Checkout Session; expire the session instead.")
     charging.cancel(unit, intent, params.get("cancellation_reason"))

@@ -227,6 +227,15 @@ def _coupon(body: Json, now: int) -> Iterator[Finding]:
         yield "duration_in_months", "parameter_missing", "duration=repeating needs duration_in_months."
 
 
+def _subscription_update(body: Json, now: int) -> Iterator[Finding]:
+    yield from _trial(body, "", now)
+    if len(body.get("discounts") or []) > 1:
+        yield "discounts", "parameter_invalid", "The stand-in gives a subscription one discount."
+    for position, item in enumerate(body.get("items", [])):
+        if item.get("quantity", 0) < 0:
+            yield f"items[{position}][quantity]", "parameter_invalid_integer", "quantity can't be negative."
+
+
 def _events(body: Json, now: int) -> Iterator[Finding]:
     if "type" in body and "types" in body:
         yield "types", "parameter_invalid", "Only one of type, types can be sent."
@@ -239,6 +248,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "refunds.create": (_refund,),
     "payment_intents.create": (_payment_intent,),
     "coupons.create": (_coupon,),
+    "subscriptions.create": (lambda body, now: _trial(body, "", now),),
+    "subscriptions.update": (_subscription_update,),
     "prices.create": (lambda body, now: _price(body, ""),),
     "events.list": (_events,),
 }

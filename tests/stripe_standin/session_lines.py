@@ -30,23 +30,31 @@ def build_lines(unit: Unit, items: list[Json], *, recurring: bool) -> list[Json]
 
 
 def _line(unit: Unit, item: Json, path: str) -> Json:
-    price = _known_price(unit, item["price"], path) if "price" in item else _new_price(unit, item["price_data"], path)
-    product = unit.need("product", price.body["product"])
+    price = price_of(unit, item, path)
+    product = unit.need("product", price["product"])
     adjustable = item.get("adjustable_quantity")
     return {
         "id": ids.new_id("li"),
         "object": "item",
         "adjustable_quantity": {"enabled": False, "maximum": None, "minimum": None} | (adjustable or {}),
-        "currency": price.body["currency"],
+        "currency": price["currency"],
         "description": product.body["name"],
         "discounts": [],
         "metadata": item.get("metadata") or {},
-        "price": price.body,
+        "price": price,
         "quantity": item.get("quantity", 1),
         "tax_code": product.body.get("tax_code"),
         "tax_rates": [tax_rate(unit, rate, f"{path}[tax_rates]") for rate in item.get("tax_rates") or []],
         "taxes": [],
     }
+
+
+def price_of(unit: Unit, item: Json, path: str) -> Json:
+    """The price that an item names, or the one that its `price_data` makes."""
+    if ("price" in item) == ("price_data" in item):
+        raise bad_request("Exactly one of price, price_data must be sent.", param=f"{path}[price]")
+    found = _known_price(unit, item["price"], path) if "price" in item else _new_price(unit, item["price_data"], path)
+    return found.body
 
 
 def _known_price(unit: Unit, price_id: str, path: str) -> Record:

@@ -116,6 +116,13 @@ class Store:
     def undo_to_mark(self) -> None:
         self.db.execute("ROLLBACK TO work")
 
+    def rehearse(self) -> None:
+        self.db.execute("SAVEPOINT rehearsal")
+
+    def undo_rehearsal(self) -> None:
+        self.db.execute("ROLLBACK TO rehearsal")
+        self.db.execute("RELEASE rehearsal")
+
     # Objects
 
     def get(self, account: str, kind: str, object_id: str) -> Record | None:

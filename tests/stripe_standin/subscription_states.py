@@ -110,6 +110,27 @@ def given_up(unit: Unit, subscription: Record) -> None:
         body["status"] = "unpaid"
 
 
+# A change that waits for its payment
+
+
+def make_pending_update(unit: Unit, subscription: Record) -> None:
+    """It is paid: what was held back is done."""
+    with changing(unit, subscription) as body:
+        body |= {**subscription.hidden.pop("pending"), "pending_update": None}
+    unit.announce("customer.subscription.pending_update_applied", subscription)
+
+
+def drop_pending_update(unit: Unit, subscription: Record) -> None:
+    """It wasn't paid in time: its invoice is void, and all stays as it was."""
+    for invoice in invoices_of(unit, subscription):
+        if invoice.hidden.get("holds_back") and invoice.body["status"] == "open":
+            invoicing.void(unit, invoice)
+    with changing(unit, subscription) as body:
+        body["pending_update"] = None
+        del subscription.hidden["pending"]
+    unit.announce("customer.subscription.pending_update_expired", subscription)
+
+
 # Ends
 
 

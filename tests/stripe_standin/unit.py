@@ -123,6 +123,19 @@ class Unit:
         return event
 
     @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Undo everything that is done inside, events included; the clock of the unit too."""
+        events, inline, now = len(self.events), len(self.inline), self.now
+        self.engine.store.rehearse()
+        try:
+            yield
+        finally:
+            self.engine.store.undo_rehearsal()
+            self._seen.clear()
+            self.now = now
+            del self.events[events:], self.inline[inline:]
+
+    @contextmanager
     def undone_on_refusal(self) -> Iterator[None]:
         """Undo the changes made inside when it raises, unless the refusal says that they stay (a declined card)."""
         self.engine.store.mark()
