@@ -207,6 +207,11 @@ def test_a_trial_is_told_of_and_ends(client: stripe.StripeClient, standin: Runni
     assert announced(client).count("customer.subscription.trial_will_end") == 1
 
 
+def test_a_short_trial_is_told_of_at_once(client: stripe.StripeClient, standin: Running) -> None:
+    subscribe(client, standin, plan(client).id, subscription_data={"trial_period_days": 1})
+    assert announced(client)[-1] == "customer.subscription.trial_will_end"
+
+
 @pytest.mark.parametrize(
     ("wanted", "status"), [("create_invoice", "past_due"), ("cancel", "canceled"), ("pause", "paused")]
 )
@@ -226,7 +231,9 @@ def test_a_trial_without_a_card(client: stripe.StripeClient, standin: Running, w
 def test_a_cancellation_at_the_end_of_the_period(client: stripe.StripeClient, standin: Running) -> None:
     subscription = subscribe(client, standin, plan(client).id)
     ends = item_of(subscription).current_period_end
-    told = client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+    for wanted in (True, False, True):
+        told = client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": wanted})
+        assert (told.cancel_at is not None, told.canceled_at is not None) == (wanted, wanted)
     assert (told.status, told.cancel_at, told.cancel_at_period_end) == ("active", ends, True)
     advance_to(standin, ends - 1)
     assert client.v1.subscriptions.retrieve(subscription.id).status == "active"

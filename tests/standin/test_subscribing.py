@@ -101,6 +101,10 @@ def test_a_trial_costs_nothing_and_keeps_the_card(client: stripe.StripeClient, s
     data = {"trial_period_days": 14}
     session = checkout(client, plan(client).id, subscription_data=data)
     assert (session.amount_total, session.payment_method_collection) == (0, "always")
+    assert session.url is not None
+    page = browse(session.url).html
+    assert "€19.00 / month, after the trial" in page
+    assert 'name="card"' in page
     refused = standin.control("POST", f"sessions/{session.id}/pay", {"card": "4000000000000002"})
     assert refused["state"] == "declined"
     answer = standin.control("POST", f"sessions/{session.id}/pay", {})

@@ -130,6 +130,25 @@ def test_a_dropped_answer_to_a_cancellation(client: stripe.StripeClient, standin
     assert client.v1.subscriptions.retrieve(subscription.id).status == "canceled"
 
 
+def test_a_deleted_customer_is_billed_no_more(client: stripe.StripeClient, standin: Running) -> None:
+    subscription = subscribe(client, standin, plan(client).id, card=DECLINES_LATER)
+    advance_to(standin, item_of(subscription).current_period_end + HOUR)
+    client.v1.customers.delete(str(subscription.customer))
+    assert announced(client)[-2:] == ["customer.subscription.deleted", "customer.deleted"]
+    advance(standin, 60 * DAY)
+    invoice = invoices(client, subscription.id)[0]
+    assert (invoice.attempt_count, invoice.status) == (1, "open")
+    assert standin.control("POST", f"invoices/{invoice.id}/pay", {})["state"] == "invalid"
+
+
+def test_a_detached_card_pays_nothing(client: stripe.StripeClient, standin: Running) -> None:
+    subscription = subscribe(client, standin, plan(client).id)
+    client.v1.payment_methods.detach(str(subscription.default_payment_method))
+    advance_to(standin, item_of(subscription).current_period_end + HOUR)
+    assert invoices(client, subscription.id)[0].status == "open"
+    assert client.v1.subscriptions.retrieve(subscription.id).status == "past_due"
+
+
 def test_paused_and_resumed(client: stripe.StripeClient, standin: Running) -> None:
     subscription = subscribe(client, standin, plan(client, 3000).id)
     paused = client.v1.subscriptions.pause(subscription.id, {"bill_for": {"unused_time_from": {"type": "none"}}})
@@ -232,6 +251,9 @@ def test_placed_objects_are_left_alone(client: stripe.StripeClient, standin: Run
         client.v1.invoices.pay("in_placed")
     with pytest.raises(ControlRefused):
         standin.control("POST", "invoices/in_none/pay", {})
+    standin.control("POST", "objects", {"object": {"id": "sub_placed", "object": "subscription", "status": "active"}})
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.subscriptions.cancel("sub_placed")
 
 
 def test_a_session_replayed_and_its_key(client: stripe.StripeClient, standin: Running) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,10 +112,16 @@ class Engine:
         unit = Unit(self, Caller.owner_of(found), found.due_at)
         record = unit.get(found.kind, found.id)
         # Another object of the same second may have changed this one already.
-        if record and record.due_at == found.due_at:
-            record.due_at = None
-            unit.save(record)
-            self._lapse[record.kind](unit, record)
+        if record is None or record.due_at != found.due_at:
+            return
+        record.due_at = None
+        unit.save(record)
+        try:
+            with unit.undone_on_refusal():
+                self._lapse[record.kind](unit, record)
+        except Exception:
+            # One object that can't go on must not stop the clock for all others; it is looked at no more.
+            traceback.print_exc(file=sys.stderr)
 
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):

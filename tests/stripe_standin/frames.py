@@ -6,14 +6,15 @@ Whoever knows a session's client secret may pay it, as with Stripe; a publishabl
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from . import cards, checkout, money, page_flow, pages, sessions
+from . import cards, checkout, money, page_flow, pages, sessions, subscribing
 from .checkout import Paid, Payment
 from .engine import Engine
 from .errors import ApiError, Json
@@ -184,6 +185,7 @@ def facts(session: Record) -> Json:
         "currency": currency,
         "minorUnitsAmountDivisor": 10 ** money.exponent(currency),
         "email": body["customer_email"],
+        "recurring": _recurring(session, amount),
         "lineItems": [
             {"id": line["id"], "name": line["description"], "quantity": line["quantity"],
              "total": amount(line["amount_total"])}
@@ -197,6 +199,21 @@ def facts(session: Record) -> Json:
             "total": amount(body["amount_total"]),
         },
     }  # fmt: skip
+
+
+def _recurring(session: Record, amount: Callable[[int], Json]) -> Json | None:
+    """What is due at the first renewal, before discounts and taxes, and how often; None for a single payment."""
+    lines = [line for line in session.hidden["lines"] if line["price"]["type"] == "recurring"]
+    if not lines:
+        return None
+    due = sum(Decimal(line["price"]["unit_amount_decimal"]) * line["quantity"] for line in lines)
+    end = subscribing.trial_end(session.hidden["data"], session.body["created"])
+    return {
+        "interval": lines[0]["price"]["recurring"]["interval"],
+        "intervalCount": lines[0]["price"]["recurring"]["interval_count"],
+        "dueNext": {"subtotal": amount(money.round_half_up(Decimal(due)))},
+        "trial": {"trialEnd": end, "trialPeriodDays": session.hidden["data"].get("trial_period_days")} if end else None,
+    }
 
 
 def element(session: Record, part: str) -> Markup:

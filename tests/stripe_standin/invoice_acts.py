@@ -35,7 +35,7 @@ def preview(unit: Unit, params: Json) -> Json:
     details: Json = params.get("subscription_details") or {}
     subscribing.refuse_others(details, DETAILS, "a preview")
     with unit.rehearsal():
-        subscription = unit.need("subscription", params["subscription"], param="subscription")
+        subscription = subscription_states.own(unit, params["subscription"], param="subscription")
         if params.get("customer", subscription.body["customer"]) != subscription.body["customer"]:
             raise bad_request("The subscription is another customer's.", param="customer")
         changes = details | ({"discounts": params["discounts"]} if "discounts" in params else {})

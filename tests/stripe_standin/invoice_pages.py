@@ -74,7 +74,8 @@ def pay(engine: Engine, invoice: Record, card: str, *, keep: bool) -> Paid:
 def _pay(unit: Unit, invoice: Record, card: str, *, keep: bool) -> Paid:
     if invoice.body["status"] == "paid":
         return Paid("already_complete")
-    if invoice.body["status"] not in PAYABLE or "subscription" not in invoice.hidden:
+    known = "subscription" in invoice.hidden and unit.get("customer", invoice.body["customer"])
+    if invoice.body["status"] not in PAYABLE or not known:
         return Paid("invalid", "not_payable", STATUS.get(invoice.body["status"], "This invoice can't be paid here."))
     billing = methods.no_billing() | {"email": invoice.body["customer_email"], "name": invoice.body["customer_name"]}
     method = methods.make_card(unit, card, billing)

@@ -136,7 +136,8 @@ def method_of(unit: Unit, subscription: Record) -> Record | None:
     """What an invoice is collected with. Source: smart retries, "Payment method ordering"; no sources here."""
     customer = unit.need("customer", subscription.body["customer"])
     chosen = subscription.body["default_payment_method"]
-    return unit.get("payment_method", chosen or customer.body["invoice_settings"]["default_payment_method"] or "")
+    found = unit.get("payment_method", chosen or customer.body["invoice_settings"]["default_payment_method"] or "")
+    return found if found and found.body["customer"] == customer.id else None  # a detached one pays nothing
 
 
 def collect(unit: Unit, invoice: Record, method: Record | None, *, off_session: bool) -> Verdict | None:

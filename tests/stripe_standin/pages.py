@@ -4,9 +4,11 @@ the frames of a shop's page (frames.py).
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from markupsafe import Markup
 
-from . import money
+from . import money, periods
 from .checkout import Paid
 from .errors import Json
 from .store import Record
@@ -82,7 +84,7 @@ def _rows(session: Record) -> list[Markup]:
         ROW.format(
             css="",
             name=line["description"],
-            note=f"{line['quantity']} ×",
+            note=_counted(line),
             amount=money.display(line["amount_subtotal"], currency),
         )
         for line in session.hidden["lines"]
@@ -101,6 +103,15 @@ def _rows(session: Record) -> list[Markup]:
     return [*rows, PLAIN_ROW.format(css="sum", name="Total", amount=money.display(body["amount_total"], currency))]
 
 
+def _counted(line: Json) -> str:
+    """`2 ×`, and for what recurs what it costs how often."""
+    price, quantity = line["price"], line["quantity"]
+    if price["type"] != "recurring":
+        return f"{quantity} ×"
+    each = money.display(money.round_half_up(Decimal(price["unit_amount_decimal"])), price["currency"])
+    return f"{quantity} × {each} / {periods.words(price['recurring'])}" + (", after the trial" if line["free"] else "")
+
+
 def _fields(session: Record, known_email: str | None, typed: Json) -> Markup:
     body = session.body
     fields = [field("E-mail", "email", typed.get("email") or known_email or "", kind="email", complete="email")]
@@ -114,9 +125,15 @@ def _fields(session: Record, known_email: str | None, typed: Json) -> Markup:
         fields.append(_group("Billing address", address_fields(BILLING, typed, "US")))
     if session.hidden["shipping"]:
         fields.append(_shipping(session))
-    if body["amount_total"]:
+    if takes_method(body):
         fields += _methods(body, typed)
     return Markup("").join(fields)
+
+
+def takes_method(body: Json) -> bool:
+    """Whether a card is asked for: also in a trial, for what comes after it."""
+    later = body["mode"] == "subscription" and body["payment_method_collection"] == "always"
+    return bool(body["amount_total"] or later)
 
 
 def address_fields(prefix: str, typed: Json, country: str) -> list[Markup]:

@@ -91,7 +91,7 @@ ROUTES = (
     Route("GET", "/v1/customers", "customers.list", catalog.list_customers),
     Route("GET", "/v1/customers/<id>", "customers.retrieve", catalog.retrieve_customer),
     Route("POST", "/v1/customers/<id>", "customers.update", catalog.update_customer),
-    Route("DELETE", "/v1/customers/<id>", "customers.delete", catalog.delete_customer),
+    Route("DELETE", "/v1/customers/<id>", "customers.delete", subscription_acts.delete_customer),
     Route("GET", "/v1/customers/<id>/payment_methods", "customers.payment_methods.list", methods.list_of_customer),
     Route("GET", "/v1/payment_methods/<id>", "payment_methods.retrieve", methods.retrieve),
     Route("POST", "/v1/payment_methods/<id>/attach", "payment_methods.attach", methods.attach_to_customer),

@@ -138,7 +138,9 @@ def update(unit: Unit, params: Json, session_id: str) -> Json:
 
 
 def list_all(unit: Unit, params: Json) -> Json:
-    found: Json = {name: params[name] for name in ("customer", "payment_intent", "status") if name in params}
+    found: Json = {
+        name: params[name] for name in ("customer", "payment_intent", "status", "subscription") if name in params
+    }
     if "customer_details" in params:
         found["customer_details.email"] = params["customer_details"]["email"]
     return listing.page(unit, params, KIND, "/v1/checkout/sessions", found)

@@ -116,6 +116,9 @@ class Store:
     def undo_to_mark(self) -> None:
         self.db.execute("ROLLBACK TO work")
 
+    def unmark(self) -> None:
+        self.db.execute("RELEASE work")
+
     def rehearse(self) -> None:
         self.db.execute("SAVEPOINT rehearsal")
 

@@ -76,7 +76,7 @@ def make(unit: Unit, subscription_id: str, *, customer: str, items: list[Item], 
     body["items"]["total_count"] = len(items)
     first = items[0].price["recurring"]
     subscription_states.set_period(body, unit.now, end or periods.after(unit.now, first, unit.now))
-    return Record(unit.caller.account, unit.caller.platform, KIND, body)
+    return Record(unit.caller.account, unit.caller.platform, KIND, body, {"made": True})
 
 
 def new_item(unit: Unit, body: Json, item: Item) -> Json:

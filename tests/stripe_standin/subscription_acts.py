@@ -76,7 +76,7 @@ def _made(unit: Unit, params: Json, customer: Record, items: list[subscribing.It
 
 def cancel(unit: Unit, params: Json, subscription_id: str) -> Json:
     """End it now. `prorate` gives back the unused time, `invoice_now` bills that and what was pending."""
-    subscription = unit.need("subscription", subscription_id)
+    subscription = subscription_states.own(unit, subscription_id)
     status = subscription.body["status"]
     if status in subscription_states.ENDED:
         raise bad_request(f"No such subscription: '{subscription_id}' (it is {status})", code="resource_missing")
@@ -96,9 +96,17 @@ def cancel(unit: Unit, params: Json, subscription_id: str) -> Json:
     return subscription.body
 
 
+def delete_customer(unit: Unit, params: Json, customer_id: str) -> Json:
+    """Deleting a customer cancels their subscriptions at once; what they owe can't be collected any more."""
+    for subscription in unit.select("subscription", "customer", customer_id):
+        if subscription.body["status"] not in subscription_states.ENDED and subscription.hidden.get("made"):
+            subscription_states.end(unit, subscription, reason="cancellation_requested")
+    return catalog.delete_customer(unit, params, customer_id)
+
+
 def pause(unit: Unit, params: Json, subscription_id: str) -> Json:
     """No more billing until it is resumed; what is unused of the period is given back unless told otherwise."""
-    subscription = unit.need("subscription", subscription_id)
+    subscription = subscription_states.own(unit, subscription_id)
     if subscription.body["status"] not in ("active", "past_due", "unpaid"):
         raise bad_request(f"A subscription that is {subscription.body['status']} can't be paused.")
     since = params.get("bill_for", {}).get("unused_time_from", {}).get("type", "now")
@@ -116,7 +124,7 @@ def pause(unit: Unit, params: Json, subscription_id: str) -> Json:
 
 def resume(unit: Unit, params: Json, subscription_id: str) -> Json:
     """Out of the pause, with a new period from now on and its invoice."""
-    subscription = unit.need("subscription", subscription_id)
+    subscription = subscription_states.own(unit, subscription_id)
     if subscription.body["status"] != "paused":
         raise bad_request(f"Only a paused subscription can be resumed; this one is {subscription.body['status']}.")
     if params.get("billing_cycle_anchor", {}).get("type", "now") != "now":

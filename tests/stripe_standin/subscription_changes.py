@@ -42,7 +42,7 @@ class Applied:
 
 def update(unit: Unit, params: Json, subscription_id: str) -> Json:
     subscribing.refuse_others(params, (*BILLS, *WRITTEN), "a subscription")
-    subscription = unit.need("subscription", subscription_id)
+    subscription = subscription_states.own(unit, subscription_id)
     _refuse_now(subscription, params)
     behavior = params.get("payment_behavior", "allow_incomplete")
     before = copy.deepcopy(subscription.body)

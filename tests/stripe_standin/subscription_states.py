@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from . import invoicing, periods
-from .errors import Json
+from .errors import Json, bad_request
 from .store import Record
 from .unit import Unit
 
@@ -19,6 +19,14 @@ ENDED = frozenset({"canceled", "incomplete_expired"})
 # A first payment has this long; so has the payment that a held-back change waits for.
 INCOMPLETE_SECONDS = 23 * 3_600
 TOLD_BEFORE_TRIAL_END = 3 * periods.DAY
+
+
+def own(unit: Unit, subscription_id: str, *, param: str | None = None) -> Record:
+    """A subscription that the stand-in made; one that a test placed is only shown."""
+    subscription = unit.need(KIND, subscription_id, param=param)
+    if not subscription.hidden.get("made"):
+        raise bad_request("This subscription was placed here to be shown; nothing can be done with it.", param=param)
+    return subscription
 
 
 @contextmanager
@@ -33,7 +41,9 @@ def changing(unit: Unit, subscription: Record) -> Iterator[Json]:
 
 
 def store(unit: Unit, subscription: Record) -> None:
-    subscription.due_at = _next_look(subscription)
+    look = _next_look(subscription)
+    # A trial that is shorter than three days is told of at once.
+    subscription.due_at = None if look is None else max(look, unit.now)
     unit.save(subscription)
 
 

@@ -148,3 +148,5 @@ class Unit:
                 self._seen.clear()
                 del self.events[events:], self.inline[inline:]
             raise
+        finally:
+            self.engine.store.unmark()
