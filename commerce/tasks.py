@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from commerce.charges import resolver as charge_resolver
 from commerce.ledger import fees
+from commerce.rentals import looking_after
 from commerce.returns import resolver
 from tenants.task_roles import SystemTask
 
@@ -36,3 +37,9 @@ def work_on_charges() -> None:
     report = charge_resolver.run_once(now=timezone.now())
     if report.found or report.told:
         log.info("charges_worked_on", found=report.found, moved=report.moved, failed=report.failed, told=report.told)
+
+
+@shared_task(base=SystemTask, name="commerce.look_after_rentals", ignore_result=True)
+def look_after_rentals() -> None:
+    """Every minute: what became overdue at its shop's midnight, and the days of what was canceled."""
+    looking_after.look_after()

@@ -108,6 +108,32 @@ class RentalUnavailable(InsufficientStock):
         }
 
 
+class UnitsAway(HoldfastError):
+    """Units were to go out that aren't here: others have them still, whatever the days say. `items` are those lines,
+    with what is here as `available`.
+    """
+
+    code = "wrong_state"
+
+    def __init__(self, items: Sequence[Shortage]) -> None:
+        told = ", ".join(f"{item.available} of {item.requested} {item.variant_key}" for item in items)
+        super().__init__(f"Not all of it is here: {told}. The others are still out.")
+        self.items = tuple(items)
+
+    def members(self) -> dict[str, Any]:
+        return {
+            "items": [
+                {
+                    "sku": item.sku,
+                    "variantKey": item.variant_key,
+                    "requested": item.requested,
+                    "available": item.available,
+                }
+                for item in self.items
+            ]
+        }
+
+
 class InventoryUnavailable(HoldfastError):
     """Central inventory failed a shop that may not sell without it; nothing was taken or held (I9).
 

@@ -124,10 +124,16 @@ def ask_for_periods(
 
 
 def most_booked(*, owner_id: str, row_ids: Collection[int], now: datetime) -> dict[int, int]:
-    """The most units booked on any day that counts, by stock row; rows without bookings are absent. One query."""
+    """The most units booked on any day that counts, or out now where that is more, by stock row; rows without either
+    are absent. Two queries.
+    """
     days = StockDay.objects.for_shop(owner_id).filter(stock_row_id__in=list(row_ids), day__gte=first_day(now))
     found = days.filter(booked__gt=0).values("stock_row_id").annotate(most=Max("booked")).order_by()
-    return dict(found.values_list("stock_row_id", "most"))
+    most = dict(found.values_list("stock_row_id", "most"))
+    rows = StockRow.objects.for_shop(owner_id).filter(pk__in=list(row_ids), out__gt=0)
+    for row_id, out in rows.values_list("pk", "out"):
+        most[row_id] = max(out, most.get(row_id, 0))
+    return most
 
 
 def bookings_of(*, owner_id: str, stock_row_id: int, now: datetime, limit: int = 50) -> list[Booking]:

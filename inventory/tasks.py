@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from inventory import alert_delivery, alerts, drift_mail, reaper, verify
+from inventory import alert_delivery, alerts, drift_mail, pruning, reaper, verify
 from inventory.alert_channels import NotTold
 from inventory.bulk import sweep, working
 from inventory.bulk.batches import ask_for_work
@@ -24,6 +24,12 @@ def verify_stock() -> None:
     proof = verify.prove_stock()
     if not proof.clean:
         mail_drift.delay(run_id=proof.run_id)
+
+
+@shared_task(base=SystemTask, name="inventory.prune_days")
+def prune_days() -> None:
+    """Every night, when the proof of the night has read them."""
+    pruning.prune_days(now=timezone.now())
 
 
 @shared_task(

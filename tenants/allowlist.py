@@ -86,6 +86,8 @@ RETURN = Rule(
     pace=MACHINES,
     scope="payments:write",
 )
+# What is out comes back, whatever became of the shop; a new rental asks for an open shop itself.
+RENTAL = replace(RETURN, family="rental")
 RECONCILIATION = Rule(
     "reconciliation",
     SHOP_AND_PLATFORM,
@@ -111,6 +113,7 @@ API: Mapping[str, Rule] = {
     "inventory/holds": HOLDS,
     "inventory/health": INVENTORY_HEALTH,
     "return": RETURN,
+    "rental": RENTAL,
     "reconciliation": RECONCILIATION,
     "stripe-webhook": WEBHOOK,
     "billing/webhook": WEBHOOK,

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from checkout.api.rentals import RentalView
 from checkout.api.views import CapabilitiesView, CheckoutSessionView, CheckoutSummaryView, OrderStatusView
 
 urlpatterns = [
@@ -10,4 +11,5 @@ urlpatterns = [
     path("checkout/session", CheckoutSessionView.as_view(), name="checkout-session-alias"),
     path("checkout-session/<str:session_id>", CheckoutSummaryView.as_view(), name="checkout-summary"),
     path("order-status", OrderStatusView.as_view(), name="order-status"),
+    path("rental", RentalView.as_view(), name="rental"),
 ]

@@ -85,7 +85,7 @@ DELETE FROM earlier_lines WHERE order_id IN (SELECT order_id FROM earlier_lines 
 
 INSERT INTO commerce_rental (id, shop_id, order_id, status, source, starts_on, ends_on, next_out_on, owed_amount,
                              endangered, frees_days, created_at)
-    SELECT gen_random_uuid(), o.shop_id, o.id, CASE WHEN e.quantity = e.called_off THEN 'canceled' ELSE 'reserved' END,
+    SELECT o.id, o.shop_id, o.id, CASE WHEN e.quantity = e.called_off THEN 'canceled' ELSE 'reserved' END,
            'checkout', e.starts, e.ends, e.next_out, 0, 0, false, o.confirmed_at
     FROM (SELECT order_id, min(rental_start) AS starts, max(rental_end) AS ends, sum(quantity) AS quantity,
                  sum(called_off) AS called_off,

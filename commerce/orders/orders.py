@@ -11,6 +11,7 @@ from uuid import UUID
 from commerce.gateway.sessions import SessionFacts
 from commerce.orders.models import Order, OrderLine
 from commerce.orders.states import may_move
+from commerce.rentals.canceling import cancel_refunded_within
 from commerce.rentals.opening import open_rental_within
 from commerce.rentals.pricing import RentalPrice
 
@@ -119,7 +120,8 @@ def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
 def advance_order_within(*, order: Order, to: str, now: datetime, **fields: Any) -> bool:
     """Moves a locked order forwards and writes `fields` with it; False, and nothing written, when it may not move.
 
-    One that is confirmed and rents something begins a rental; its days are booked by then.
+    One that is confirmed and rents something begins a rental, its days being booked by then; refunded before anything
+    went out, it ends one.
     """
     if not may_move(order.status, to):
         return False
@@ -133,6 +135,8 @@ def advance_order_within(*, order: Order, to: str, now: datetime, **fields: Any)
     order.save(update_fields=["status", "confirmed_at", "closed_at", *fields])
     if to == Order.Status.CONFIRMED:
         open_rental_within(order=order, now=now)
+    elif to == Order.Status.REFUNDED:
+        cancel_refunded_within(order=order, now=now)
     return True
 
 

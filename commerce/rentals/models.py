@@ -16,7 +16,7 @@ class Rental(models.Model):
     """The part of an order that goes out and comes back. The customer is the order's.
 
     `status` is what the counts of its lines say (commerce/rentals/states.py); it moves forwards only, and the database
-    sees to that.
+    sees to that. Its id is the order's, so that it can be named before the order is paid.
     """
 
     class Status(models.TextChoices):
@@ -50,6 +50,9 @@ class Rental(models.Model):
     owed_amount = models.PositiveBigIntegerField(default=0, help_text="What damage and loss cost beyond the deposit.")
     endangered = models.PositiveIntegerField(
         default=0, help_text="Later bookings that its overdue units are missing for."
+    )
+    followed_on = models.DateField(
+        null=True, blank=True, help_text="The day for which the days of its overdue units were last looked at."
     )
     # A rental is canceled together with its refund, whose money is not to wait for stock: a worker frees the days.
     frees_days = models.BooleanField(default=False, help_text="Canceled, and its days are still to be given back.")

@@ -31,6 +31,7 @@ def open_rental_within(*, order: Order, now: datetime) -> Rental | None:
     if not lines or Rental.objects.for_shop(order.shop_id).filter(order=order).exists():
         return None
     rental = Rental(
+        id=order.pk,
         shop_id=order.shop_id,
         order=order,
         source=Rental.Source.COUNTER if order.source == Rental.Source.COUNTER else Rental.Source.CHECKOUT,

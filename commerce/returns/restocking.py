@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from uuid import UUID
 
 import structlog
 from django.utils import timezone
 
 from commerce.orders.locks import order_for_update, order_tx
-from commerce.rentals.periods import shop_today
-from commerce.returns.models import Return, ReturnLine
-from inventory.early_returns import BookedDays, free_days_within
+from commerce.rentals.calling_off import restock_within
+from commerce.returns.models import Return
 from inventory.errors import InventoryBusy, InventoryUnavailable
 from inventory.lines import Line
 from inventory.stock import return_stock_within
@@ -75,26 +73,18 @@ def _restock_within(*, shop_id: str, made: Return) -> None:
             shop_id=shop_id, lines=lines, reference=str(made.pk), acting=acting, now=timezone.now(), note=made.reason
         )
     # What was rented out never left the stock: its days are free again.
-    if rented := _booked(returned):
-        free_days_within(
-            shop_id=shop_id,
-            hold_id=made.order.hold_id,
-            reference=str(made.order_id),
-            booked=rented,
-            today=shop_today(load_shop(shop_id)),
+    if rented := {line.order_line_id: line.quantity for line in returned if line.order_line.rental_start is not None}:
+        restock_within(
+            shop=load_shop(shop_id),
+            order_id=made.order_id,
+            units=rented,
+            reference=str(made.pk),
+            note=made.reason,
+            acting=acting,
         )
     made.restock = Return.Restock.DONE
     made.save(update_fields=["restock"])
     _audit(made, acting, "return.restocked", made.reason)
-
-
-def _booked(returned: Iterable[ReturnLine]) -> list[BookedDays]:
-    lines = [(line.quantity, line.order_line) for line in returned]
-    return [
-        BookedDays(line.variant_key, quantity, line.rental_start, line.rental_end)
-        for quantity, line in lines
-        if line.rental_start is not None and line.rental_end is not None
-    ]
 
 
 def _note_failure(*, shop_id: str, made: Return, why: str) -> None:

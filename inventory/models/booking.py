@@ -74,6 +74,7 @@ class StockDay(models.Model):
             ),
             models.UniqueConstraint(name="stock_day_once", fields=["owner", "stock_row", "day"]),
         )
+        indexes = (models.Index(name="stock_day_over", fields=["day"]),)  # reader: the nightly pruning
 
     def __str__(self) -> str:
         return f"{self.day}: {self.booked} of {self.capacity}"

@@ -67,6 +67,8 @@ class StockRow(models.Model):
     buffer_days = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="Days after each rental on which its units are cleaned and can't go out."
     )
+    # Whatever the days say: a unit that is overdue may have no day booked any more, and is still not here.
+    out = models.IntegerField(default=0, db_default=0, help_text="Rented units that are with customers now.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = OwnerQuerySet["StockRow"].as_manager()
@@ -75,6 +77,7 @@ class StockRow(models.Model):
         ordering = ("owner", "variant_key")
         constraints = (
             models.CheckConstraint(name="held_within_on_hand", condition=Q(held__gte=0) & Q(held__lte=F("on_hand"))),
+            models.CheckConstraint(name="out_within_on_hand", condition=Q(out__gte=0) & Q(out__lte=F("on_hand"))),
             models.UniqueConstraint(name="stock_row_one_per_variant", fields=["owner", "variant_key"]),
             models.UniqueConstraint(name="stock_row_owner_and_id", fields=["owner", "id"]),
         )
@@ -101,6 +104,7 @@ class StockMovement(models.Model):
         RECOUNT = "recount", "Recount"
         SALE = "sale", "Sale"
         RETURN = "return", "Return"
+        LOSS = "loss", "Lost by a customer"
 
     owner = models.ForeignKey(
         StockOwner, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
@@ -134,7 +138,7 @@ class StockMovement(models.Model):
             models.CheckConstraint(name="movement_moves_something", condition=~Q(delta=0)),
             models.CheckConstraint(
                 name="movement_reason_known",
-                condition=Q(reason__in=["opening", "receipt", "adjustment", "recount", "sale", "return"]),
+                condition=Q(reason__in=["opening", "receipt", "adjustment", "recount", "sale", "return", "loss"]),
             ),
             models.CheckConstraint(
                 name="movement_shop_of_a_pool",

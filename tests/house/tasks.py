@@ -20,6 +20,8 @@ PLATFORM_TASKS = {
     "commerce.resolve_refunds": "Refunds of every shop that nobody waits for; each is looked at under its own shop.",
     "commerce.work_on_charges": "Charges on saved cards of every shop; each is worked on under its own shop.",
     "commerce.post_fees": "Paid orders of every shop whose fee isn't booked yet; each is read under its own shop.",
+    "commerce.look_after_rentals": "Overdue and canceled rentals of every shop; each is its own shop's transaction.",
+    "inventory.prune_days": "Days that are over, of every shop's rows: nothing reads them any more.",
     "checkout.remove_abandoned_carts": "Carts of every shop, in turns; each batch is one shop's transaction.",
     "checkout.resolve_attempts": "Unfinished attempts of every shop; each is resolved under its own shop.",
     "checkout.work_on_shortages": "Orders of every shop that were paid without stock; each is its own shop's work.",

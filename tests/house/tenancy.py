@@ -53,6 +53,7 @@ ALLOWED = {
     "commerce/ledger/tie_out.py:_owners": "Answers whose each object of a Stripe account is.",
     "commerce/ledger/fees.py:_due": "Finds orders of every shop without their fee; each is read within its own.",
     "commerce/charges/resolver.py": "Finds charges and links of every shop, and works on each within its own.",
+    "commerce/rentals/looking_after.py": "Finds overdue and canceled rentals of every shop, and does each in its own.",
     "commerce/returns/resolver.py": "Finds refunds and returns of every shop, and does each within its own.",
     "commerce/returns/telling.py:untold": "Finds refunds of every shop that staff haven't heard of.",
     "config/bench/front_door.py:_shop": "A measurement's own host, made and removed by its name.",

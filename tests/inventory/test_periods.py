@@ -409,9 +409,7 @@ def free(row: StockRow, placed: Any, first: int, last: int, quantity: int = 1, *
     with transaction.atomic():
         return free_days_within(
             shop_id=row.owner_id,
-            hold_id=placed.hold_id,
-            reference="o-1",
-            booked=[BookedDays(row.variant_key, quantity, day(first), day(last))],
+            booked=[BookedDays(placed.hold_id, row.variant_key, quantity, day(first), day(last))],
             today=day(today),
         )
 

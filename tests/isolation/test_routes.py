@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from commerce.cart.cookie import COOKIE_NAME
-from commerce.models import CartLine, Coupon, Order, Product, Return
+from commerce.models import CartLine, Coupon, Order, Product, Rental, Return
 from inventory.models import Hold
 from tests.fixtures.standin import StandIn
 from tests.isolation.routes import routes
@@ -110,6 +110,19 @@ def returns(world: World) -> Iterator[Ask]:
             yield Ask("POST", "/api/return", {**asked, **body, "idempotencyKey": "tried"}, headers)
         for key in keys:
             yield Ask("POST", "/api/return", {**asked, "idempotencyKey": key.removeprefix("api:")}, headers)
+
+
+def rentals(world: World) -> Iterator[Ask]:
+    """A rental that is reserved, by a server of each shop: each action, and under the key of its own history."""
+    rental = Rental.objects.for_shop(world.there.shop_id).get()
+    line = rental.lines.get()
+    items = [{"lineId": str(line.order_line_id), "quantity": 1}]
+    for headers in tokens(world):
+        for action in ("hand_out", "return", "inspect", "damage", "lose", "exchange", "close"):
+            body = {"rentalId": str(rental.pk), "action": action, "idempotencyKey": "tried"}
+            yield Ask("PATCH", "/api/rental", body, headers)
+            yield Ask("PATCH", "/api/rental", body | {"items": items}, headers)
+            yield Ask("PATCH", "/api/rental", body | {"shopId": world.there.shop_id}, headers)
 
 
 def catalog(world: World) -> Iterator[Ask]:
@@ -228,6 +241,7 @@ PROBES: dict[str, Probe] = {
     "api/reconciliation": reconciliation,
     "api/capabilities": capabilities,
     "api/return": returns,
+    "api/rental": rentals,
     "api/checkout-session": checkout("/api/checkout-session"),
     "api/checkout/session": checkout("/api/checkout/session"),
     "api/checkout-session/<str:session_id>": summary,

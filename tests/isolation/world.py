@@ -383,10 +383,21 @@ def rent_out(side: Side, session_id: str, hold_id: UUID) -> None:
     """Rows of a rental's life, as if the paid order were one."""
     order = Order.objects.for_shop(side.shop_id).get(session_id=session_id)
     line, day, shop = order.lines.get(), monday(), side.trade.shop
+    order.lines.update(rental_start=day, rental_end=day, rental_days=1)
     rental = Rental.objects.create(
-        shop=shop, order=order, starts_on=day, ends_on=day, next_out_on=day, created_at=timezone.now()
+        id=order.pk,
+        shop=shop,
+        order=order,
+        starts_on=day,
+        ends_on=day,
+        next_out_on=day,
+        created_at=timezone.now(),
+        status="handed_out",
+        handed_out_at=timezone.now(),
     )
-    rented = RentalLine.objects.create(shop=shop, rental=rental, order_line=line, due_on=day, quantity=1)
+    rented = RentalLine.objects.create(
+        shop=shop, rental=rental, order_line=line, due_on=day, quantity=2, handed_out=1, returned=1
+    )
     RentalUnits.objects.create(
         shop=shop, line=rented, hold_id=hold_id, sku=f"{side.shop_id}-SKU", variant_key=f"{side.shop_id}-SKU",
         starts_on=day, ends_on=day, quantity=1,
