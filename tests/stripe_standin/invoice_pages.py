@@ -116,11 +116,14 @@ def _page(invoice: Record, paid: Paid | None, *, challenge: str | None) -> Marku
         for line in invoice.hidden.get("lines") or body["lines"]["data"]
     ]
     discount = sum(part["amount"] for part in body["total_discount_amounts"])
-    tax = sum(part["amount"] for part in body["total_taxes"])
+    tax = sum(part["amount"] for part in body["total_taxes"] if part["tax_behavior"] == "exclusive")
     balance = body["amount_due"] - body["total"]
     for name, amount in (("Discount", -discount), ("Tax", tax), ("Balance", balance)):
         if amount:
             rows.append(pages.PLAIN_ROW.format(css="", name=name, amount=money.display(amount, currency)))
+    if body["amount_paid"]:
+        paid_already = money.display(-body["amount_paid"], currency)
+        rows.append(pages.PLAIN_ROW.format(css="", name="Paid", amount=paid_already))
     rows.append(pages.PLAIN_ROW.format(css="sum", name="Due", amount=due))
     summary = Markup("<section><h1>Invoice {}</h1><p class=total>{}</p><table>{}</table></section>").format(
         body["number"] or "", due, Markup("").join(rows)

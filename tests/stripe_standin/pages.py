@@ -65,11 +65,17 @@ def payment_form(session: Record, *, known_email: str | None, paid: Paid | None,
         note=_note(body),
         fields=_fields(session, known_email, typed),
         # Without a script the button can't follow a choice that changes the total.
-        pay="Pay" if len(session.hidden["shipping"]) > 1 else f"Pay {due}",
+        pay=_pay_label(session, due),
         back=back,
         hints=hints(),
     )
     return summary + form
+
+
+def _pay_label(session: Record, due: str) -> str:
+    if session.body["mode"] == "subscription" and not session.body["amount_total"]:
+        return "Subscribe"
+    return "Pay" if len(session.hidden["shipping"]) > 1 else f"Pay {due}"
 
 
 def _note(body: Json) -> Markup:
