@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -335,7 +335,14 @@ class CheckoutOrderAdmin(OrderAdmin):
             help="Harmless: it is what the background jobs do, now.",
             form=NoReasonForm,
         ),
+        shortage_admin.MAIL_AGAIN,
     )
+
+    buttons_by = (*OrderAdmin.buttons_by, "shortage")
+
+    def useless_buttons(self, row: Mapping[str, Any]) -> set[str]:
+        hidden = super().useless_buttons(row)
+        return hidden if row.get("shortage") else hidden | {"act_mail_again"}
 
     def behind(self, order: Order, reader: User) -> list[tuple[str, object]]:
         case = getattr(order, "shortage", None)

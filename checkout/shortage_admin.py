@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from checkout.models import Shortage
-from checkout.shortages import refund_shortage, retake_stock, substitute_stock
+from checkout.shortages import STANDING, refund_shortage, retake_stock, substitute_stock, tell_again
 from commerce.admin.asking import asked_for
 from commerce.admin.display import User, pairs, panel, reader_link, shop_amount, shop_moment, table
 from commerce.admin.lists import NOTHING, KeySearch, as_uuid, saved_view
@@ -31,7 +31,7 @@ from tenants.backoffice import (
     widgets,
 )
 from tenants.display import EMPTY, Tone
-from tenants.errors import InvalidRequest
+from tenants.errors import InvalidRequest, WrongState
 
 State = Shortage.State
 TONES: dict[str, Tone] = {State.OPEN: "bad", State.RETAKEN: "good", State.SUBSTITUTED: "good", State.REFUNDED: "warn"}
@@ -76,6 +76,12 @@ def plan_refund(case: Shortage) -> str | Refused:
     return _closed(case) or f"{left}. {TELLS['refund']}"
 
 
+def plan_telling(case: Shortage) -> str | Refused:
+    if case.note or not case.order.email:
+        return Refused("A mail is on its way already." if case.note else "The order has no e-mail address.")
+    return f"{STANDING[State(case.state)].label}: the customer is mailed so once more, within a minute."
+
+
 def _closed(case: Shortage) -> Refused | None:
     return None if case.state == State.OPEN else Refused(f"It is closed: {case.get_state_display().lower()}.")
 
@@ -115,6 +121,33 @@ def refund(case: Shortage, mandate: Mandate) -> str:
         lambda shop: refund_shortage(shop=shop, order_id=case.order_id, reason=mandate.reason, acting=mandate.acting),
     )
     return "The refund is under way."
+
+
+def tell(case: Shortage, mandate: Mandate) -> str:
+    tell_again(shop_id=case.shop_id, order_id=case.order_id, reason=mandate.reason, acting=mandate.acting)
+    return "The mail goes out within a minute."
+
+
+def plan_mail(order: Order) -> str | Refused:
+    case = getattr(order, "shortage", None)
+    return plan_telling(case) if case else Refused("No mail has gone to its customer.")
+
+
+def mail_again(order: Order, mandate: Mandate) -> str:
+    case = getattr(order, "shortage", None)
+    if case is None:
+        raise WrongState("No mail has gone to its customer.")
+    return tell(case, mandate)
+
+
+# On the order's own page.
+MAIL_AGAIN: ReasonAction[Order] = ReasonAction(
+    name="mail_again",
+    label="Mail the customer again",
+    plan=plan_mail,
+    verb=mail_again,
+    permission="checkout.change_shortage",
+)
 
 
 @admin.register(Shortage)
@@ -159,6 +192,13 @@ class ShortageAdmin(KeySearch[Shortage], ReadOnlyAdmin[Shortage]):
             permission="checkout.change_shortage",
             help="Money that is on its way back can't be called back.",
             danger=True,
+        ),
+        ReasonAction(
+            name="tell",
+            label="Mail the customer again",
+            plan=plan_telling,
+            verb=tell,
+            permission="checkout.change_shortage",
         ),
     )
 

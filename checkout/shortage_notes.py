@@ -18,16 +18,18 @@ from django.template.loader import render_to_string
 
 from checkout.locks import checkout_tx
 from checkout.models import Shortage
-from checkout.shortages import close_within, refund_shortage
+from checkout.shortages import TOLD_AGAIN, close_within, refund_shortage
 from commerce.gateway.failures import StripeFailure
 from commerce.models import Order
 from commerce.money import format_minor
 from commerce.orders.locks import order_for_update
+from commerce.orders.mails import note_mail_within
 from inventory.alert_channels import page_of, recipients_of
 from tenants.audit import Actor
 from tenants.context import bind_shop, load_shop
+from tenants.database import shop_tx
 from tenants.errors import HoldfastError
-from tenants.models import ShopSettings
+from tenants.models import AuditEntry, ShopSettings
 
 log = structlog.get_logger(__name__)
 Note, State = Shortage.Note, Shortage.State
@@ -135,7 +137,12 @@ def _tell_staff(case: Shortage, now: datetime) -> int:
     if not _sent(subject, body, recipients, f"shortage-{case.pk}") and reachable:
         return 0
     # Without recipients or a mail server the desk is what tells: there is nothing to try again.
-    return Shortage.objects.for_shop(case.shop_id).filter(pk=case.pk, staff_told_at=None).update(staff_told_at=now)
+    with shop_tx(case.shop_id):
+        mine = Shortage.objects.for_shop(case.shop_id).filter(pk=case.pk, staff_told_at=None)
+        told = mine.update(staff_told_at=now)
+        if told and reachable:
+            note_mail_within(order=case.order, to="staff", subject=subject)
+    return told
 
 
 def _tell_customer(case: Shortage, now: datetime) -> int:
@@ -148,7 +155,10 @@ def _tell_customer(case: Shortage, now: datetime) -> int:
         return 0  # somebody else is at it
     mine = Shortage.objects.for_shop(case.shop_id).filter(pk=case.pk, note=note, note_attempts=attempts)
     if not order.email:
-        mine.update(note="", note_error="The order has no e-mail address: nobody could be told.")
+        trouble = "The order has no e-mail address: nobody could be told."
+        with shop_tx(case.shop_id):
+            mine.update(note="", note_error=trouble)
+            note_mail_within(order=order, to="customer", subject=case.get_note_display(), trouble=trouble)
         return 0
     language = order.locale.partition("-")[0]
     language = language if language in LANGUAGES else LANGUAGES[0]
@@ -158,12 +168,21 @@ def _tell_customer(case: Shortage, now: datetime) -> int:
         {"order": order, "shop": case.shop.name, "lines": _lines(case), "amount": amount},
     )
     subject = SUBJECTS[(note, language)].format(number=order.number)
-    if _sent(subject, body, [order.email], f"shortage-{case.pk}-{note}"):
-        mine.update(note="", note_sent_at=now, note_error="")
-        return 1
-    given_up = attempts >= MOST_ATTEMPTS
-    mine.update(note="" if given_up else note, note_error="The mail server didn't take it.")
-    return 0
+    trouble, sent = "", _sent(subject, body, [order.email], _key_of(case))
+    if not sent:
+        trouble = "The mail server didn't take it."
+    with shop_tx(case.shop_id):
+        ended = sent or attempts >= MOST_ATTEMPTS
+        mine.update(note="" if ended else note, note_sent_at=now if sent else case.note_sent_at, note_error=trouble)
+        if ended:
+            note_mail_within(order=order, to="customer", subject=subject, trouble=trouble)
+    return int(sent)
+
+
+def _key_of(case: Shortage) -> str:
+    """A repeat after a crash is the same mail; one that staff have sent again is another."""
+    again = AuditEntry.objects.for_shop(case.shop_id).filter(object_id=str(case.order_id), action=TOLD_AGAIN).count()
+    return f"shortage-{case.pk}-{case.note}{f'-{again}' if again else ''}"
 
 
 def _lines(case: Shortage) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -34,6 +35,14 @@ from tenants.models import ShopSettings
 
 log = structlog.get_logger(__name__)
 State, Note = Shortage.State, Shortage.Note
+# What a customer was last told, by how the case stands.
+STANDING: Final = {
+    State.OPEN: Note.DELAYED,
+    State.RETAKEN: Note.CONFIRMED,
+    State.SUBSTITUTED: Note.SUBSTITUTED,
+    State.REFUNDED: Note.REFUNDED,
+}
+TOLD_AGAIN: Final = "shortage.told_again"
 
 
 def open_shortage_within(*, order: Order, reason: str, now: datetime) -> Shortage:
@@ -95,6 +104,31 @@ def refund_shortage(*, shop: ShopContext, order_id: UUID, reason: str, acting: A
                 data={"return": str(outcome.return_id), "refunded": outcome.refunded},
             )  # fmt: skip
     return case
+
+
+def tell_again(*, shop_id: str, order_id: UUID, reason: str, acting: Actor) -> Shortage:
+    """Has the customer mailed once more how the case stands, within a minute. Audited. Raises NotFound, WrongState."""
+    with checkout_tx(shop_id):
+        if not Order.objects.for_shop(shop_id).filter(pk=order_id).exists():
+            raise NotFound("There is no such order.")
+        order = order_for_update(shop_id=shop_id, order_id=order_id)
+        case = _locked(shop_id, order.pk)
+        if not order.email:
+            raise WrongState("The order has no e-mail address: nobody can be told.")
+        if case.note:
+            raise WrongState("A mail to the customer is on its way already.")
+        case.note, case.note_due_at, case.note_attempts, case.note_error = (
+            STANDING[State(case.state)],
+            timezone.now(),
+            0,
+            "",
+        )
+        case.save(update_fields=["note", "note_due_at", "note_attempts", "note_error"])
+        record_audit(
+            shop_id=shop_id, acting=acting, action=TOLD_AGAIN, object_type="order", object_id=order.pk, reason=reason,
+            data={"note": case.note},
+        )  # fmt: skip
+        return case
 
 
 def close_within(

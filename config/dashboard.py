@@ -8,24 +8,25 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, F, Model, Q, Sum
+from django.db.models import Count, F, Min, Model, Q, Sum
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest
 from django.utils import timezone
 
 from checkout.models import CheckoutAttempt
-from commerce.models import Order
+from commerce.admin.returns import ON_DESK
+from commerce.models import Dispute, Order, Refund
 from commerce.money import format_minor
 from inventory.models import Hold, InventoryRun, StockRow
 from tenants.display import Tone, duration, list_url
 from tenants.models import Shop
 from tenants.staff import StaffScope, staff_scope
-from webhooks.models import StripeEvent
+from webhooks.models import Finding, StripeEvent
 
 SOLD = (Order.Status.CONFIRMED, Order.Status.REFUNDED)
 REAPER_LATE_SECONDS = 300
@@ -75,7 +76,11 @@ def summary(*, now: datetime, scope: StaffScope) -> dict[str, Any]:
         for shop in shops
     ]
     everything = [*ids, None]
-    cards = [*_numbers(everything, orders, holds, ended, review, dead, low, since), _unknown(scope)]
+    cards = [
+        *_numbers(everything, orders, holds, ended, review, dead, low, since),
+        _unknown(scope),
+        *_money(scope, now),
+    ]
     return {
         "cards": [*cards, _reaper(now)] if scope.is_platform else cards,
         "shops": rows,
@@ -205,6 +210,21 @@ def _low_stock(scope: StaffScope) -> dict[Any, tuple[int, int]]:
 def _unknown(scope: StaffScope) -> Number:
     count = scope.rows(CheckoutAttempt.objects.filter(state=CheckoutAttempt.State.UNKNOWN), "shop").count()
     return _count("Checkouts in doubt", count, _link(CheckoutAttempt, {"state__exact": "unknown"}), "warn")
+
+
+def _money(scope: StaffScope, now: datetime) -> list[Number]:
+    """What somebody has to see to before it costs money."""
+    refunds = scope.rows(Refund.objects.filter(ON_DESK), "shop").count()
+    asked = scope.rows(Dispute.objects.to_answer().filter(evidence_due_by__gte=now), "shop").aggregate(
+        count=Count("pk"), first=Min("evidence_due_by")
+    )
+    left = f"the first in {duration((asked['first'] - now).total_seconds())}" if asked["first"] else ""
+    findings = scope.rows(Finding.objects.filter(state=Finding.State.OPEN), "shop").count()
+    return [
+        _count("Refunds not arrived", refunds, _link(Refund, {"desk": "stuck"}), "bad"),
+        replace(_count("Disputes to answer", asked["count"], _link(Dispute, {"open": "answer"}), "bad"), note=left),
+        _count("Differences from Stripe", findings, _link(Finding, {"state__exact": "open"}), "bad"),
+    ]
 
 
 def _reaper(now: datetime) -> Number:

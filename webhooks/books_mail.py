@@ -12,8 +12,10 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 
+from commerce.models import Order
+from commerce.orders.mails import note_mail_within
 from inventory.alert_channels import NotTold, page_of, recipients_of
-from tenants.database import as_system
+from tenants.database import as_system, shop_tx
 from webhooks.models import Finding
 
 log = structlog.get_logger(__name__)
@@ -43,4 +45,7 @@ def mail_differences(*, shop_id: str, findings: Sequence[int]) -> bool:
     except (smtplib.SMTPException, OSError, ValueError) as error:
         # Its class alone: servers quote addresses, and logins, in what they say.
         raise NotTold(f"The mail server didn't take it: {type(error).__name__}.") from error
+    with shop_tx(shop_id):
+        for order in Order.objects.for_shop(shop_id).filter(number__in={row.order_number for row in rows}):
+            note_mail_within(order=order, to="staff", subject=subject)
     return True

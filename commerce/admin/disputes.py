@@ -48,10 +48,14 @@ class OpenFilter(LastingFilter):
     parameter_name = "open"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Open")]
+        return [("yes", "Open"), ("answer", "To answer")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Dispute]) -> QuerySet[Dispute]:
-        return queryset.exclude(status__in=Dispute.CLOSED) if self.value() == "yes" else queryset
+        if self.value() not in {"yes", "answer"}:
+            return queryset
+        # Those to answer are said as a part of the open ones, which have an index.
+        open_ones = queryset.exclude(status__in=Dispute.CLOSED)
+        return open_ones.filter(status__in=Dispute.TO_ANSWER) if self.value() == "answer" else open_ones
 
 
 def plan_question(dispute: Dispute) -> str | Refused:

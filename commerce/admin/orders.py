@@ -4,7 +4,7 @@ registers the page (webhooks/admin.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -32,6 +32,7 @@ from commerce.admin.refund_page import PERMISSION as REFUND_PERMISSION
 from commerce.admin.refund_page import refund_page
 from commerce.admin.timeline import Moment, Step, told
 from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine
+from commerce.orders.mails import GIVEN_UP, SENT
 from commerce.returns.claiming import REFUNDABLE, balance_of
 from inventory.models import Hold
 from tenants.backoffice import (
@@ -55,7 +56,7 @@ STATUS_TONES: dict[str, Tone] = {
     Order.Status.REFUNDED: "warn",
 }
 ATTENTION = Q(status=Order.Status.REVIEW) | Q(amount_differs=True) | Q(disputed=True)
-BUTTONS_BY = ("amount_differs", "deposit_amount")
+MAILS = (SENT, GIVEN_UP)
 # A story is read by a person; an order with more entries than this is read in the audit trail's own list.
 MOST_ENTRIES = 200
 
@@ -94,6 +95,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
     empty_text = "No order yet. The first checkout on a shop's host makes one."
     reason_actions: Sequence[ReasonAction[Order]] = MONEY_ACTIONS
     actions_detail = ("give_back",)
+    buttons_by: Sequence[str] = ("amount_differs", "deposit_amount")
 
     def give_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The button that leads to a page of its own: what goes back is chosen there."""
@@ -105,14 +107,20 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Without the buttons that would do nothing to this order: the head of the page has room for few."""
         buttons = super().get_actions_detail(request, object_id)
-        row = self.get_queryset(request).filter(Q(pk=as_uuid(object_id))).values(*BUTTONS_BY).first() or {}
-        hidden = {
-            "give_back": not request.user.has_perm(REFUND_PERMISSION),
+        row = self.get_queryset(request).filter(Q(pk=as_uuid(object_id))).values(*self.buttons_by).first() or {}
+        hidden = self.useless_buttons(row)
+        if not request.user.has_perm(REFUND_PERMISSION):
+            hidden.add("give_back")
+        gone = tuple(f"_{name}" for name in hidden)
+        return [button for button in buttons if not gone or not button.action_name.endswith(gone)]
+
+    def useless_buttons(self, row: Mapping[str, Any]) -> set[str]:
+        """Buttons that would do nothing to an order whose columns `buttons_by` are `row`."""
+        useless = {
             "act_accept_amounts": not row.get("amount_differs"),
             "act_keep_deposit": not row.get("deposit_amount"),
         }
-        gone = tuple(f"_{name}" for name, is_hidden in hidden.items() if is_hidden)
-        return [button for button in buttons if not button.action_name.endswith(gone)]
+        return {name for name, is_useless in useless.items() if is_useless}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         lines = OrderLine.objects.filter(order_id=OuterRef("pk")).order_by().values("order_id")
@@ -235,18 +243,13 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         ]
 
     def _of_audit(self, order: Order, reader: User) -> list[Moment]:
-        if not may_view(reader, AuditEntry):
-            return []
-        entries = AuditEntry.objects.for_shop(order.shop_id).filter(object_id__in=self.audited_ids(order))
-        return [
-            Moment(
-                entry.at,
-                Step.AUDIT,
-                link_to(entry, f"Audit: {entry.action}"),
-                f"{entry.actor_kind}:{entry.actor_name}{f' – {entry.reason}' if entry.reason else ''}",
-            )
-            for entry in entries.defer("data")[:MOST_ENTRIES]
-        ]
+        """Mails are the order's own; the rest is for readers of the audit trail."""
+        entries = AuditEntry.objects.for_shop(order.shop_id)
+        if may_view(reader, AuditEntry):
+            entries = entries.filter(object_id__in=self.audited_ids(order))
+        else:
+            entries = entries.filter(object_id=str(order.pk), action__in=MAILS)
+        return [_mailed(entry) if entry.action in MAILS else _audited(entry) for entry in entries[:MOST_ENTRIES]]
 
     def bought(self, order: Order) -> SafeString:
         """Lines and sums as on an invoice."""
@@ -352,6 +355,17 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
     @admin.display(description="Shipping address")
     def shipping(self, order: Order) -> str:
         return address(order.shipping_address)
+
+
+def _audited(entry: AuditEntry) -> Moment:
+    who = f"{entry.actor_kind}:{entry.actor_name}{f' – {entry.reason}' if entry.reason else ''}"
+    return Moment(entry.at, Step.AUDIT, link_to(entry, f"Audit: {entry.action}"), who)
+
+
+def _mailed(entry: AuditEntry) -> Moment:
+    to = "the customer" if entry.data.get("to") == "customer" else "staff"
+    what = f"Mail to {to}{' not sent' if entry.action == GIVEN_UP else ''}"
+    return Moment(entry.at, Step.MAIL, what, " – ".join(filter(None, (entry.data.get("subject", ""), entry.reason))))
 
 
 def _variant(line: OrderLine) -> str:

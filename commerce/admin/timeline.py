@@ -26,6 +26,7 @@ class Step(IntEnum):
     SETTLED = 7
     JOURNAL = 8
     AUDIT = 9
+    MAIL = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ class DisputeQuerySet(ShopQuerySet["Dispute"]):
     def open(self) -> DisputeQuerySet:
         return self.exclude(status__in=Dispute.CLOSED)
 
+    def to_answer(self) -> DisputeQuerySet:
+        """The bank waits for the shop. Said as a part of the open ones, which have an index."""
+        return self.open().filter(status__in=Dispute.TO_ANSWER)
+
 
 class Dispute(models.Model):
     """One dispute of one charge. Amounts are minor units of `currency`.
@@ -34,6 +38,7 @@ class Dispute(models.Model):
         WON = "won", "Won"
         LOST = "lost", "Lost"
 
+    TO_ANSWER = (Status.NEEDS_RESPONSE, Status.WARNING_NEEDS_RESPONSE, Status.APPEAL_NEEDS_RESPONSE)
     CLOSED = (Status.WARNING_CLOSED, Status.PREVENTED, Status.WON, Status.LOST)
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -13,8 +13,10 @@ from django.db.models import F, Q
 from django.template.loader import render_to_string
 
 from commerce.money import format_minor
+from commerce.orders.mails import note_mail_within
 from commerce.returns.models import Refund
 from inventory.alert_channels import page_of, recipients_of
+from tenants.database import shop_tx
 
 log = structlog.get_logger(__name__)
 Status = Refund.Status
@@ -39,16 +41,21 @@ def tell_staff(row: Refund, *, now: datetime) -> bool:
     Without recipients or a mail server it counts as told: the desk shows it, and the log says so.
     """
     recipients = recipients_of(row.shop_id)
-    if not recipients or not settings.EMAIL_URL:
+    message = _message(row, recipients)
+    mailed = bool(recipients and settings.EMAIL_URL)
+    if not mailed:
         log.warning("refund_trouble_not_mailed", refund=str(row.pk), shop_id=row.shop_id, recipients=len(recipients))
     else:
         try:
-            _message(row, recipients).send()
+            message.send()
         except (smtplib.SMTPException, OSError, ValueError) as error:
             log.warning("refund_trouble_not_mailed", refund=str(row.pk), error=type(error).__name__)
             return False
     log.error("refund_in_trouble", refund=str(row.pk), shop_id=row.shop_id, status=row.status)
-    Refund.objects.for_shop(row.shop_id).filter(pk=row.pk).update(told_status=row.status)
+    with shop_tx(row.shop_id):
+        Refund.objects.for_shop(row.shop_id).filter(pk=row.pk).update(told_status=row.status)
+        if mailed:
+            note_mail_within(order=row.order, to="staff", subject=str(message.subject))
     return True
 
 

@@ -13,7 +13,7 @@ from checkout import shortage_notes
 from checkout.errors import WrongState
 from checkout.models import Shortage
 from checkout.settle import settle_session
-from checkout.shortages import retake_stock, substitute_stock
+from checkout.shortages import retake_stock, substitute_stock, tell_again
 from commerce.models import Order, OrderLine
 from inventory.models import StockRow
 from inventory.stock import adjust_stock
@@ -81,6 +81,29 @@ def test_a_case_is_opened_with_the_order_and_everybody_is_told(trade: Trade, sta
     assert "€25.00" in mail.outbox[1].body.replace("\xa0", " ") and "1 × Headband" in mail.outbox[1].body
     assert f"/admin/checkout/shortage/{case.pk}/change/" in mail.outbox[0].body
     assert work(5).told == 0 and len(mail.outbox) == 2
+    page = text(desk().page(order))
+    for subject in (f"Mail to staff Paid without stock: order {order.number}",
+                    f"Mail to the customer Your order {order.number}: a little patience"):  # fmt: skip
+        assert subject in page
+
+
+def test_staff_have_the_customer_mailed_again(trade: Trade, standin: StandIn) -> None:
+    order, owner = short_order(trade, standin), desk()
+    assert "A mail is on its way already." in text(owner.ask(Order, "mail_again", order))
+    work()
+    assert "That it takes longer: the customer is mailed so once more" in text(owner.ask(Order, "mail_again", order))
+    assert "within a minute" in owner.do(Order, "mail_again", order, reason="Says that nothing came")
+    assert work(2).told == 1
+    first, again = mail.outbox[1:]
+    assert (first.subject, first.body) == (again.subject, again.body)
+    assert first.extra_headers["Message-ID"] != again.extra_headers["Message-ID"]
+    assert AuditEntry.objects.get(action="shortage.told_again").reason == "Says that nothing came"
+    case = Shortage.objects.get()
+    assert "within a minute" in owner.do(Shortage, "tell", case, reason="Once more")
+    with pytest.raises(WrongState, match="on its way already"):
+        tell_again(shop_id="band", order_id=order.pk, **WHY)
+    with pytest.raises(NotFound):
+        tell_again(shop_id="other", order_id=order.pk, **WHY)
 
 
 def test_the_stock_is_taken_again(trade: Trade, standin: StandIn) -> None:
@@ -229,6 +252,9 @@ def test_nobody_to_tell_is_no_reason_to_go_on_trying(trade: Trade, standin: Stan
     case = Shortage.objects.get()
     assert (case.note, case.note_error) == ("", "The order has no e-mail address: nobody could be told.")
     assert case.staff_told_at is not None and mail.outbox == []
+    assert "Mail to the customer not sent" in text(desk().page(order))
+    with pytest.raises(WrongState, match="no e-mail address"):
+        tell_again(shop_id="band", order_id=order.pk, **WHY)
 
 
 def test_customers_are_told_in_their_language(trade: Trade, standin: StandIn) -> None:

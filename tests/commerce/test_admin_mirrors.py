@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -60,6 +61,15 @@ def test_a_dispute_is_found_and_shown(trade: Trade, other_trade: Trade) -> None:
         assert found(owner.list(Dispute, q=term)) == {str(row.pk)}, term
     assert found(owner.list(Dispute, q="nonsense")) == set()
     assert found(owner.list(Dispute, open="yes")) == {str(row.pk)}
+    assert found(owner.list(Dispute, open="answer")) == {str(row.pk)}
+    front = text(owner.client.get("/admin/"))
+    assert "Disputes to answer 0" in front, "its day has passed"
+    Dispute.objects.update(evidence_due_by=timezone.now() + timedelta(days=3, minutes=1))
+    front = text(owner.client.get("/admin/"))
+    assert "Disputes to answer 1 look the first in 3 d" in front and "Differences from Stripe 0" in front
+    Dispute.objects.filter(pk=row.pk).update(status="under_review")
+    assert found(owner.list(Dispute, open="answer")) == set()
+    Dispute.objects.filter(pk=row.pk).update(status="needs_response")
     shown = text(owner.page(row))
     assert (
         "Needs a response" in shown

@@ -88,6 +88,8 @@ def test_a_fee_that_is_missing_is_listed_told_and_put_right(trade: Trade, other_
     owner = desk()
     shown = text(owner.list(Finding, state__exact="open"))
     assert "Journal differs from Stripe's balance" in shown and order.number in shown
+    assert "Differences from Stripe 1 look" in text(owner.client.get("/admin/"))
+    assert "Mail to staff Band: the journal differs" in text(owner.page(order))
     assert "booked where it is missing" in text(owner.ask(Finding, "fix", row))
     assert "The journal has what Stripe has." in owner.do(Finding, "fix", row, reason="No event had told")
     assert balances("band")["stripe_clearing"] + balances("other")["stripe_clearing"] == at_stripe(standin)

@@ -163,6 +163,8 @@ def test_the_desk_of_refunds_that_did_not_arrive(trade: Trade, standin: StandIn)
     assert "Failed." in office.do(Refund, "ask", first)
     answer = office.list(Refund, desk="stuck")
     assert (found(answer), "lost_or_stolen_card" in text(answer)) == ({str(first.pk)}, True)
+    front = html(office.client.get("/admin/"))
+    assert "Refunds not arrived 1 look" in text(office.client.get("/admin/")) and "refund/?desk=stuck" in front
     first.refresh_from_db()
     assert "€20.00 go back to the customer by a new refund" in text(office.ask(Refund, "again", first))
     assert "Sent again: succeeded" in office.do(Refund, "again", first, reason="Other card")

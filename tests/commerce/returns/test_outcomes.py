@@ -22,6 +22,7 @@ from tenants.audit import Actor
 from tenants.context import bind_shop, load_shop
 from tenants.errors import WrongState
 from tenants.models import AuditEntry, ShopSettings
+from tests.commerce.backoffice import desk, text
 from tests.fixtures.payments import at_stripe, balances, paid_order, refunds_of
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Trade
@@ -197,6 +198,7 @@ def test_a_refund_that_comes_back_is_told_to_staff_and_can_be_sent_again(
         (["desk@band.example"], f"Refund of order {order.number}: Failed"),
     ]
     assert "expired_or_canceled_card" in mail.outbox[1].body
+    assert f"Mail to staff Refund of order {order.number}: Failed" in text(desk().page(order))
     order.refresh_from_db()
     assert order.refunded_amount == 0
     assert balances("band") == PAYMENT
