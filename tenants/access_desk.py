@@ -11,7 +11,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
@@ -170,7 +171,9 @@ class FailedLoginAdmin(ReadOnlyAdmin[AccessAttempt]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AccessAttempt]:
         same = AccessAttempt.objects.filter(username=OuterRef("username"), ip_address=OuterRef("ip_address"))
         together = same.order_by().values("username").annotate(sum=Sum("failures_since_start")).values("sum")
-        rows: QuerySet[AccessAttempt] = super().get_queryset(request).annotate(together=Subquery(together))
+        # Whoever has no name or no address is like nobody else: SQL's null equals nothing.
+        counted = Coalesce(Subquery(together), F("failures_since_start"))
+        rows: QuerySet[AccessAttempt] = super().get_queryset(request).annotate(together=counted)
         return rows.defer("get_data", "post_data")
 
     @admin.display(description="State")
