@@ -112,8 +112,9 @@ def test_canceled_at_once(client: stripe.StripeClient, standin: Running, params:
     left = client.v1.customers.retrieve(str(subscription.customer)).balance or 0
     assert left == 0 if balance == 0 else -1501 <= left <= -1499
     assert len(client.v1.invoice_items.list({"pending": True}).data) == (params == {"prorate": True})
-    with pytest.raises(stripe.InvalidRequestError):
+    with pytest.raises(stripe.InvalidRequestError) as caught:
         client.v1.subscriptions.cancel(subscription.id)
+    assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
     assert client.v1.subscriptions.update(subscription.id, {"metadata": {"why": "moved"}}).metadata["why"] == "moved"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from . import bill, billing_shapes, charging, ids, shapes
 from .bill import Terms, Wanted
 from .charging import Verdict
-from .errors import ApiError, Json
+from .errors import Json, bad_request
 from .store import Record
 from .unit import Unit
 
@@ -240,11 +240,7 @@ def _drop_payment(unit: Unit, invoice: Record, payment: Record) -> None:
 def expect(invoice: Record, statuses: tuple[str, ...], verb: str) -> None:
     status = invoice.body["status"]
     if status not in statuses:
-        raise ApiError(
-            400,
-            f"This invoice can't be {verb}: its status is {status}, not {' or '.join(statuses)}.",
-            code="invoice_not_editable" if status != "paid" else "invoice_already_paid",
-        )
+        raise bad_request(f"This invoice can't be {verb}: its status is {status}, not {' or '.join(statuses)}.")
 
 
 def shown_payments(unit: Unit, invoice_id: str) -> list[Json]:

@@ -17,7 +17,7 @@ from . import (
     subscription_items,
     subscription_states,
 )
-from .errors import Json, bad_request
+from .errors import Json, bad_request, missing_object
 from .store import Record
 from .subscription_states import changing, period_of
 from .unit import Unit
@@ -79,7 +79,7 @@ def cancel(unit: Unit, params: Json, subscription_id: str) -> Json:
     subscription = subscription_states.own(unit, subscription_id)
     status = subscription.body["status"]
     if status in subscription_states.ENDED:
-        raise bad_request(f"No such subscription: '{subscription_id}' (it is {status})", code="resource_missing")
+        raise missing_object("subscription", subscription_id)  # Stripe's own answer, although it can be retrieved
     said = {name: catalog.unset(value) for name, value in (params.get("cancellation_details") or {}).items()}
     subscription.body["cancellation_details"] = {**subscription.body["cancellation_details"], **said}
     if params.get("prorate") and status not in ("trialing", "incomplete"):

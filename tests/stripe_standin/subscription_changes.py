@@ -64,7 +64,8 @@ def _refuse_now(subscription: Record, params: Json) -> None:
     sent = set(params) - {"expand"}
     if status in subscription_states.ENDED and sent - {"metadata", "cancellation_details"}:
         name = min(sent - {"metadata", "cancellation_details"})
-        raise bad_request(f"This subscription is {status}: {name} can't be changed any more.", param=name)
+        message = "A canceled subscription can only update its cancellation_details and metadata."
+        raise bad_request(message, param=name)
     if status in ("incomplete", "paused") and sent & set(BILLS):
         raise bad_request(f"This subscription is {status}: it can't be billed anew.", param=min(sent & set(BILLS)))
     if subscription.body["pending_update"] and sent & set(BILLS):
