@@ -172,14 +172,18 @@ def build(standin: StandIn) -> World:
         object_type="x",
         object_id="object-of-nobody",
     )
-    InventoryRun.objects.create(
-        kind="reap", started_at=timezone.now(), finished_at=timezone.now(), healthy=True,
-        report={"expired": 0, "found": 0, "failed": [], "shops": [there.shop_id]},
-    )  # fmt: skip
-    EventCursor.objects.create(livemode=False, account="acct_listed_by_the_platform", read_until=timezone.now())
-    Group.objects.create(name="a role of the platform")
-    AccessAttempt.objects.create(username="somebody-locked-out", failures_since_start=1)
-    issue_front_door_token(label="edge-of-the-platform", reason="A test", acting=Actor("staff", "nobody-of-theirs"))
+    PoolFactory(id="pool:nobody-is-routed-to", name="Another pool of the platform")
+    for number in (1, 2):  # a list is asked what a second row costs
+        InventoryRun.objects.create(
+            kind="reap", started_at=timezone.now(), finished_at=timezone.now(), healthy=True,
+            report={"expired": 0, "found": 0, "failed": [], "shops": [there.shop_id]},
+        )  # fmt: skip
+        EventCursor.objects.create(livemode=False, account=f"acct_of_the_platform_{number}", read_until=timezone.now())
+        Group.objects.create(name=f"a role of the platform {number}")
+        AccessAttempt.objects.create(username=f"somebody-locked-out-{number}", failures_since_start=1)
+        issue_front_door_token(
+            label=f"edge-of-the-platform-{number}", reason="A test", acting=Actor("staff", "nobody-of-theirs")
+        )
     issue(None, label="worker-of-the-platform")
     of_the_pool = receive_import_within(
         shop_id=pool.pk, file_name="file-of-the-platform.csv", mode=Mode.SET, acting=Actor("staff", "nobody-of-theirs"),
