@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from checkout.contracts import StartCheckout
 from checkout.errors import ClientKeyConflict
@@ -13,6 +14,7 @@ from checkout.models import CheckoutAttempt
 from checkout.repricing import Quote, client_digest, intent_digest
 from commerce.gateway.client import AccessOnce
 from tenants.context import ShopContext
+from tenants.postgres.kept import KeptQuery
 
 State, Outcome = CheckoutAttempt.State, CheckoutAttempt.Outcome
 
@@ -98,6 +100,18 @@ def bought_within(*, shop_id: str, claim: Claim, but: UUID) -> bool:
 
 def rivals_within(*, attempt: CheckoutAttempt) -> list[CheckoutAttempt]:
     """Unfinished attempts in the slots of a locked one, locked too: they must end when it turns out to be paid."""
-    claim = Claim(attempt.cart_id, attempt.cart_generation, attempt.client_key)
-    rivals = CheckoutAttempt.objects.for_shop(attempt.shop_id).unfinished().filter(claim.matches())
-    return list(rivals.exclude(pk=attempt.pk).order_by("pk").select_for_update(no_key=True))
+    in_cart, by_key = attempt.cart_id is not None, attempt.client_key is not None
+    slots = [slot for slot in (attempt.cart_id, attempt.client_key) if slot is not None]
+    return _RIVALS[in_cart, by_key].rows(attempt.shop_id, attempt.pk, *slots) if slots else []
+
+
+def _rivals(in_cart: bool, by_key: bool) -> KeptQuery[CheckoutAttempt]:
+    def build(shop_id: str, but: UUID, *slots: Any) -> QuerySet[CheckoutAttempt]:
+        claim = Claim(slots[0] if in_cart else None, None, slots[-1] if by_key else None)
+        rivals = CheckoutAttempt.objects.for_shop(shop_id).unfinished().filter(claim.matches())
+        return rivals.exclude(pk=but).order_by("pk").select_for_update(no_key=True)
+
+    return KeptQuery(build, str, UUID, *([UUID] if in_cart else []), *([str] if by_key else []))
+
+
+_RIVALS: Final = {slots: _rivals(*slots) for slots in ((True, False), (False, True), (True, True))}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 from uuid import UUID
 
 from django.db import connection
@@ -14,6 +15,7 @@ from django.db import connection
 from checkout.models import CheckoutAttempt
 from inventory.holds import busy_on_lock_timeout
 from tenants.database import shop_tx
+from tenants.postgres.kept import KeptQuery
 
 # Milliseconds. Settlement may queue behind a sale of a hot product; longer than that is busy, and the sweep retries.
 LOCK_TIMEOUT_MS = 2000
@@ -30,4 +32,13 @@ def checkout_tx(shop_id: str) -> Iterator[None]:
 
 def attempt_for_update(*, shop_id: str, attempt_id: UUID) -> CheckoutAttempt:
     """The attempt's row, locked; foreign keys to it stay unblocked."""
-    return CheckoutAttempt.objects.for_shop(shop_id).select_for_update(no_key=True).get(pk=attempt_id)
+    return _ATTEMPT.get(shop_id, attempt_id)
+
+
+_ATTEMPT: Final = KeptQuery(
+    lambda shop_id, attempt_id: (
+        CheckoutAttempt.objects.for_shop(shop_id).select_for_update(no_key=True).filter(pk=attempt_id)
+    ),
+    str,
+    UUID,
+)

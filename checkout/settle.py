@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -34,6 +35,7 @@ from commerce.ledger.postings import post_capture_within
 from commerce.models import Order
 from commerce.orders.locks import order_for_update
 from commerce.orders.orders import advance_order_within, charged_fields
+from commerce.returns.mirror import order_follows_within
 from inventory.errors import InsufficientStock, InventoryBusy, InventoryUnavailable
 from inventory.holds import Line, finish_holds_within
 from inventory.models import Hold
@@ -42,6 +44,7 @@ from inventory.stock import book_periods_within, take_stock_within
 from tenants.audit import SETTLEMENT, record_audit
 from tenants.context import ShopContext
 from tenants.ownership import record_ownership
+from tenants.postgres.kept import KeptQuery
 
 log = structlog.get_logger(__name__)
 Outcome = CheckoutAttempt.Outcome
@@ -97,7 +100,7 @@ def settle_session(*, shop: ShopContext, session_id: str, account: str = "") -> 
     Raises StripeFailure when Stripe can't be read, SessionUnknown when no attempt of this shop stands behind the
     session, InventoryBusy when locks are taken for too long; nothing is written then.
     """
-    recorded = CheckoutAttempt.objects.for_shop(shop.shop_id).filter(session_id=session_id).first()
+    recorded = _recorded(shop.shop_id, session_id, account)
     access = access_for_account(
         shop, (recorded and recorded.stripe_account) or account or access_of(shop).scope.account
     )
@@ -128,6 +131,25 @@ def settle_session(*, shop: ShopContext, session_id: str, account: str = "") -> 
     for rival in ended:
         _make_unpayable(shop, rival)
     return Settlement(session, attempt.pk, order.pk, order.status, verdict, changed=order.status != was)
+
+
+def _recorded(shop_id: str, session_id: str, account: str) -> CheckoutAttempt | None:
+    """The attempt that is known to have made the session. A session is one account's: naming it makes the unique index
+    of both find it.
+    """
+    if account:
+        return next(iter(_BY_ACCOUNT.rows(shop_id, account, session_id)), None)
+    return CheckoutAttempt.objects.for_shop(shop_id).filter(session_id=session_id).first()
+
+
+_BY_ACCOUNT: Final = KeptQuery(
+    lambda shop_id, account, session_id: CheckoutAttempt.objects.for_shop(shop_id).filter(
+        stripe_account=account, session_id=session_id
+    ),
+    str,
+    str,
+    str,
+)
 
 
 def end_rivals_within(rivals: Sequence[CheckoutAttempt]) -> list[CheckoutAttempt]:
@@ -197,6 +219,8 @@ def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: da
         object_id=order.pk,
         data={"session": session.id, "amount": session.total, "currency": session.currency},
     )
+    if order.refunded_amount:
+        order_follows_within(order=order, now=now)  # its refund was told of before its payment
     return not was_processing
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
 from django.conf import settings
+from django.db.models import F
 from django.http import HttpRequest
 
 from tenants.database import begin_scope, end_scope
 from tenants.errors import ShopRequired
-from tenants.models import Shop
+from tenants.models import Shop, ShopSettings
 from tenants.policy import ShopPolicy, effective_policy
+from tenants.postgres.kept import KeptQuery
 
 
 class ShopContext(msgspec.Struct, frozen=True):
@@ -95,10 +97,18 @@ def load_shop(shop_id: str, *, request_id: str = "", host: str = "") -> ShopCont
 
     Raises ShopRequired when there is no such shop. Entry points for new business check `open_for_business` too.
     """
-    shop = Shop.objects.select_related("settings").filter(pk=shop_id, settings__isnull=False).first()
-    if shop is None:
-        raise ShopRequired(f"There is no shop {shop_id!r}.")
-    return shop_context(shop, request_id=request_id or new_request_id(), host=host, canonical_host="")
+    for row in _SETTINGS.rows(shop_id):
+        shop = row.shop = Shop(pk=shop_id, name=vars(row)["shop_name"], status=vars(row)["shop_status"])
+        return shop_context(shop, request_id=request_id or new_request_id(), host=host, canonical_host="")
+    raise ShopRequired(f"There is no shop {shop_id!r}.")
+
+
+_SETTINGS: Final = KeptQuery(
+    lambda shop_id: ShopSettings.objects.for_shop(shop_id).annotate(
+        shop_name=F("shop__name"), shop_status=F("shop__status")
+    ),
+    str,
+)
 
 
 def shop_context(shop: Shop, *, request_id: str, host: str, canonical_host: str) -> ShopContext:

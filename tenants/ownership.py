@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tenants.models import StripeObject
+from django.db import connection
+from django.utils import timezone
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,27 +19,34 @@ class StripeScope:
 
 def record_ownership(*, scope: StripeScope, shop_id: str, objects: Iterable[tuple[str, str]], source: str) -> None:
     """Remembers `(kind, object_id)` pairs as the shop's, in one statement; what is already known stays as it is."""
-    StripeObject.objects.bulk_create(
-        [
-            StripeObject(
-                livemode=scope.livemode,
-                account=scope.account,
-                object_id=object_id,
-                kind=kind,
-                shop_id=shop_id,
-                source=source,
-            )
-            for kind, object_id in objects
-            if object_id
-        ],
-        ignore_conflicts=True,
-    )
+    known = [(kind, object_id) for kind, object_id in objects if object_id]
+    if not known:
+        return
+    now = timezone.now()
+    place = "(%s, %s, %s, %s, %s, %s, %s)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tenants_stripeobject (livemode, account, object_id, kind, shop_id, source, created_at)"  # noqa: S608
+            f" VALUES {', '.join([place] * len(known))} ON CONFLICT DO NOTHING",
+            [
+                value
+                for kind, object_id in known
+                for value in (scope.livemode, scope.account, object_id, kind, shop_id, source, now)
+            ],
+        )
 
 
 def owner_of(*, scope: StripeScope, object_ids: Iterable[str]) -> set[str]:
     """Shops that own any of the objects: empty when none is known, more than one when they contradict."""
-    return set(
-        StripeObject.objects.filter(
-            livemode=scope.livemode, account=scope.account, object_id__in=[i for i in object_ids if i]
-        ).values_list("shop_id", flat=True)
-    )
+    return set(owners_of(scope=scope, object_ids=object_ids).values())
+
+
+def owners_of(*, scope: StripeScope, object_ids: Iterable[str]) -> dict[str, str]:
+    """Object → shop, for those that are known."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT object_id, shop_id FROM tenants_stripeobject"
+            " WHERE livemode = %s AND account = %s AND object_id = ANY(%s)",
+            [scope.livemode, scope.account, [i for i in object_ids if i]],
+        )
+        return dict(cursor.fetchall())

@@ -10,11 +10,12 @@ import structlog
 from django.db.models import F, Q
 from django.utils import timezone
 
-from tenants.context import bind_shop, load_shop
+from tenants.context import ShopContext, bind_shop, load_shop
 from webhooks.dispatch import HANDLERS
 from webhooks.envelope import Envelope
 from webhooks.metrics import PROCESS_SECONDS
 from webhooks.models import StripeEvent
+from webhooks.storing import mark_processed, note_delivery
 from webhooks.triage import Verdict, triage
 
 log = structlog.get_logger(__name__)
@@ -49,38 +50,63 @@ def handle_event(*, event_pk: int, now: datetime | None = None) -> str:
     if not _take(event_pk=event_pk, now=now):
         return "processing"
     event = StripeEvent.objects.get(pk=event_pk)
+    return handle_taken(event, envelope_of(event), now=now)
+
+
+def handle_taken(
+    event: StripeEvent,
+    envelope: Envelope,
+    *,
+    now: datetime,
+    shop: ShopContext | None = None,
+    delivery_pk: int | None = None,
+) -> str:
+    """Handles an event whose lease the caller has: processed, or deferred as `handle_event` says.
+
+    `shop` is the event's, where it has just been read. `delivery_pk`: the delivery that brought it, on which the
+    outcome is written too.
+    """
     began = time.monotonic()
     try:
         if event.shop_id is None:
             raise LookupError("The event has no shop.")
-        shop = load_shop(event.shop_id, request_id=event.request_id)
+        shop = shop or load_shop(event.shop_id, request_id=event.request_id)
         with bind_shop(shop):
-            HANDLERS[event.type](shop, envelope_of(event))
+            HANDLERS[event.type](shop, envelope)
     except Exception as error:
         _fail(event, error, now)
+        if delivery_pk is not None:
+            note_delivery(delivery_pk, "deferred")
         return "deferred"
     PROCESS_SECONDS.labels(shop_id=event.shop_id, type=event.type).observe(time.monotonic() - began)
-    StripeEvent.objects.filter(pk=event.pk).update(
-        status=Status.PROCESSED, processed_at=timezone.now(), next_attempt_at=None, error=""
-    )
+    event.status, event.processed_at = Status.PROCESSED, timezone.now()
+    mark_processed(event=event, delivery_pk=delivery_pk)
     return "processed"
 
 
 def sweep_once(*, now: datetime, limit: int = BATCH) -> SweepReport:
     """Takes due events until there are none or the time is up: failed ones, orphaned ones, dead letters whose shop may
-    be known by now. Safe side by side.
+    be known by now; each once a run. Safe side by side.
 
     Batches of `limit`: most of them the longest due, some the last to become due, so that neither a backlog keeps new
-    trouble waiting nor new trouble the backlog.
+    trouble waiting nor new trouble the backlog. Time goes on meanwhile: what becomes due during a run of many batches
+    is in the next one.
     """
     began = time.monotonic()
+    taken: set[int] = set()
     outcomes: list[str] = []
-    while due := due_events(now, limit):
+    while due := [event for event in due_events(_later(now, began), limit) if event.pk not in taken]:
         for event in due:
             if time.monotonic() - began > RUN_FOR:
                 return _report(outcomes)
-            outcomes.append(_sweep(event, now))
+            taken.add(event.pk)
+            outcomes.append(_sweep(event, _later(now, began)))
     return _report(outcomes)
+
+
+def _later(now: datetime, began: float) -> datetime:
+    """What the time is by now, for a run that began at `now`."""
+    return now + timedelta(seconds=time.monotonic() - began)
 
 
 def due_events(now: datetime, limit: int) -> list[StripeEvent]:

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from commerce.gateway.client import at_most
@@ -16,13 +15,13 @@ from tenants.context import ShopContext
 from tenants.database import as_system
 from tenants.errors import TenantMismatch
 from tenants.metrics import NO_SHOP
-from tenants.ownership import StripeScope
 from webhooks.envelope import Envelope, read_envelope
 from webhooks.errors import SignatureRefused, TenantUnresolvable
-from webhooks.inbox import handle_event
+from webhooks.inbox import LEASE, handle_event, handle_taken
 from webhooks.metrics import MALFORMED, OTHER_VERSION, SIGNATURE_REFUSED, TENANT_MISMATCH
-from webhooks.models import EventDelivery, StripeEvent
-from webhooks.triage import ASK_AGAIN_FOR, Verdict, triage
+from webhooks.models import StripeEvent
+from webhooks.storing import Stored, note_delivery, store
+from webhooks.triage import ASK_AGAIN_FOR, Triage, Verdict, fields_of, judge, tell, triage
 
 log = structlog.get_logger(__name__)
 Status = StripeEvent.Status
@@ -57,64 +56,115 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
     except SignatureRefused:
         MALFORMED.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
         raise
-    event, delivery = store(
-        scope=StripeScope(signer.scope.livemode, envelope.account),
-        envelope=envelope,
+    event = _unsaved(envelope, livemode=signer.scope.livemode, request_id=request_id)
+    found = _first_look(event, host_shop)
+    away = found is not None and _belongs_elsewhere(found, host_shop)
+    stored = store(
+        event=event,
         host=host,
-        shop_id=host_shop.shop_id if host_shop else None,
-        request_id=request_id,
+        host_shop_id=host_shop.shop_id if host_shop else None,
+        outcome=_outcome(found, away=away),
     )
     if event.other_version:
         OTHER_VERSION.labels(shop_id=host_shop.shop_id if host_shop else NO_SHOP).inc()
         log.warning("event_of_another_api_version", event_id=event.event_id, api_version=event.api_version)
+    if found is None or not stored.fresh:
+        return _once_more(stored, host_shop)
+    event.pk = stored.event_pk
+    tell(found, event, told_before=False)
+    if (receipt := _answered(event, found, host_shop)) is not None:
+        return receipt
+    with at_most(INLINE_PATIENCE):
+        outcome = handle_taken(
+            event,
+            envelope,
+            now=event.received_at,
+            shop=found.resolution.shop if found.resolution else None,
+            delivery_pk=stored.delivery_pk,
+        )
+    return Receipt(event.event_id, outcome)
+
+
+def _unsaved(envelope: Envelope, *, livemode: bool, request_id: str) -> StripeEvent:
+    now = timezone.now()
+    return StripeEvent(
+        livemode=livemode,
+        account=envelope.account,
+        event_id=envelope.event_id,
+        type=envelope.type,
+        api_version=envelope.api_version,
+        other_version=envelope.api_version != settings.STRIPE_API_VERSION,
+        object_id=envelope.object_id[:255],
+        payload=envelope.payload,
+        created_at=envelope.created_at,
+        received_at=now,
+        next_attempt_at=now + HEAD_START,
+        request_id=request_id,
+    )
+
+
+def _first_look(event: StripeEvent, host_shop: ShopContext | None) -> Triage | None:
+    """Judges the event before it is stored, so that one commit keeps it together with the verdict, and with the lease
+    of this request where it is to be handled. What can't be judged, for whatever reason, is stored all the same.
+    """
     try:
-        receipt = _act(event=event, host_shop=host_shop)
+        found = judge(event, host_shop=host_shop)
+    except Exception:
+        log.exception("event_not_judged", event_id=event.event_id)
+        return None
+    now = event.received_at
+    for name, value in fields_of(found, event, now).items():
+        setattr(event, name, value)
+    if found.verdict is Verdict.RESOLVED and not _belongs_elsewhere(found, host_shop):
+        event.status, event.attempts, event.next_attempt_at = Status.PROCESSING, 1, now + LEASE
+    return found
+
+
+def _belongs_elsewhere(found: Triage, host_shop: ShopContext | None) -> bool:
+    """Whether this host may not bring the event. The delivery's fault, not the event's: the sweep still handles it, for
+    the shop that it belongs to.
+    """
+    return (
+        settings.WEBHOOK_TENANT_ASSERTION_ENABLED
+        and host_shop is not None
+        and found.shop_id is not None
+        and found.shop_id != host_shop.shop_id
+    )
+
+
+def _outcome(found: Triage | None, *, away: bool) -> str:
+    """What stands on the delivery of a fresh event, until it is handled."""
+    if away:
+        return "mismatch"
+    return "received" if found is None or found.verdict is Verdict.RESOLVED else str(found.verdict)
+
+
+def _once_more(stored: Stored, host_shop: ShopContext | None) -> Receipt:
+    """A delivery of an event that is there already: handled again unless it has had its effect."""
+    event = StripeEvent.objects.get(pk=stored.event_pk)
+    try:
+        receipt = _act(event, host_shop)
     except TenantMismatch:
-        _note(delivery, "mismatch")
+        note_delivery(stored.delivery_pk, "mismatch")
         raise
     except TenantUnresolvable:
-        _note(delivery, "unresolvable")
+        note_delivery(stored.delivery_pk, "unresolvable")
         raise
-    _note(delivery, receipt.outcome)
+    note_delivery(stored.delivery_pk, receipt.outcome)
     return receipt
 
 
-@transaction.atomic(durable=True)
-def store(
-    *, scope: StripeScope, envelope: Envelope, host: str, shop_id: str | None, request_id: str
-) -> tuple[StripeEvent, EventDelivery]:
-    """Records the event, once per mode, account and id, and this delivery of it."""
-    now = timezone.now()
-    StripeEvent.objects.bulk_create(
-        [
-            StripeEvent(
-                livemode=scope.livemode,
-                account=scope.account,
-                event_id=envelope.event_id,
-                type=envelope.type,
-                api_version=envelope.api_version,
-                other_version=envelope.api_version != settings.STRIPE_API_VERSION,
-                object_id=envelope.object_id[:255],
-                payload=envelope.payload,
-                created_at=envelope.created_at,
-                received_at=now,
-                next_attempt_at=now + HEAD_START,
-                request_id=request_id,
-            )
-        ],
-        ignore_conflicts=True,
-    )
-    event = StripeEvent.objects.get(livemode=scope.livemode, account=scope.account, event_id=envelope.event_id)
-    delivery = EventDelivery.objects.create(
-        event=event, host=host, host_shop_id=shop_id, outcome="received", request_id=request_id, received_at=now
-    )
-    return event, delivery
-
-
-def _act(*, event: StripeEvent, host_shop: ShopContext | None) -> Receipt:
+def _act(event: StripeEvent, host_shop: ShopContext | None) -> Receipt:
     if event.status in {Status.PROCESSED, Status.IGNORED}:
         return Receipt(event.event_id, "duplicate")
-    found = triage(event)
+    if (receipt := _answered(event, triage(event), host_shop)) is not None:
+        return receipt
+    with at_most(INLINE_PATIENCE):
+        return Receipt(event.event_id, handle_event(event_pk=event.pk))
+
+
+def _answered(event: StripeEvent, found: Triage, host_shop: ShopContext | None) -> Receipt | None:
+    """The answer to an event that isn't to be handled now, None for one that is. Raises as `receive_event` does."""
     if found.verdict is Verdict.IGNORED:
         return Receipt(event.event_id, "ignored")
     if found.verdict is Verdict.MISMATCH:
@@ -124,12 +174,6 @@ def _act(*, event: StripeEvent, host_shop: ShopContext | None) -> Receipt:
     if host_shop is not None and host_shop.shop_id != found.shop_id:
         TENANT_MISMATCH.labels(shop_id=host_shop.shop_id).inc()
         log.error("event_on_another_shops_host", event_id=event.event_id, shop_id=found.shop_id)
-        if settings.WEBHOOK_TENANT_ASSERTION_ENABLED:
-            # This delivery's verdict, not the event's: the sweep still handles it, for the shop it belongs to.
+        if _belongs_elsewhere(found, host_shop):
             raise TenantMismatch("This event belongs to another shop than this host.")
-    with at_most(INLINE_PATIENCE):
-        return Receipt(event.event_id, handle_event(event_pk=event.pk))
-
-
-def _note(delivery: EventDelivery, outcome: str) -> None:
-    EventDelivery.objects.filter(pk=delivery.pk).update(outcome=outcome)
+    return None

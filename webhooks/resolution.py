@@ -8,9 +8,10 @@ from typing import Any
 
 from django.conf import settings
 
+from tenants.context import ShopContext, load_shop
 from tenants.credentials import shop_of_account
-from tenants.models import Shop
-from tenants.ownership import StripeScope, owner_of
+from tenants.errors import ShopRequired
+from tenants.ownership import StripeScope, owners_of
 
 # Fields of an event's object that name objects which the map may know. Events carry ids there, never whole objects.
 REFERENCES = (
@@ -21,24 +22,37 @@ REFERENCES = (
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`shop_id` is set when exactly one shop was found, `by` names the step; `mismatch`: contradiction, not silence."""
+    """`shop_id` is set when exactly one shop was found, `by` names the step; `mismatch`: contradiction, not silence.
+    `object_known`: the map knew the event's own object already. `shop`: the shop as it was read for this.
+    """
 
     shop_id: str | None
     by: str
     mismatch: bool = False
     reason: str = ""
+    object_known: bool = False
+    shop: ShopContext | None = None
 
 
-def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any], claimed: str = "") -> Resolution:
+def resolve_shop(
+    *,
+    scope: StripeScope,
+    event_object: Mapping[str, Any],
+    claimed: str = "",
+    host_shop: ShopContext | None = None,
+    request_id: str = "",
+) -> Resolution:
     """The shop that an event's object belongs to, capped by the account whose secret verified the event.
 
-    `claimed` is the account that the event says it is of. At most three queries.
+    `claimed` is the account that the event says it is of. `host_shop` is spared being read, and decides nothing.
+    `request_id` is for the shop's context. At most three queries.
     """
     if claimed and claimed != scope.account:
         reason = f"It says that it is of {claimed[:64]}; the secret that verified it is of {scope.account}."
         return Resolution(None, "", mismatch=True, reason=reason)
     named = named_shop(event_object)
-    known = owner_of(scope=scope, object_ids=references(event_object))
+    owners = owners_of(scope=scope, object_ids=references(event_object))
+    known = set(owners.values())
     if len(known) > 1:
         return Resolution(None, "", mismatch=True, reason=f"Its objects belong to {', '.join(sorted(known))}.")
     if named and known and known != {named}:
@@ -53,9 +67,13 @@ def resolve_shop(*, scope: StripeScope, event_object: Mapping[str, Any], claimed
         return Resolution(None, "", reason="No metadata, no known object, no account of one shop.")
     if capped is not None and found != capped:
         return Resolution(None, "", mismatch=True, reason=f"The account belongs to {capped}, the event names {found}.")
-    if not Shop.objects.filter(pk=found, settings__isnull=False).exists():
+    try:
+        same = host_shop is not None and host_shop.shop_id == found
+        shop = host_shop if same else load_shop(found, request_id=request_id)
+    except ShopRequired:
         return Resolution(None, "", reason=f"There is no shop {found[:63]!r}.")
-    return Resolution(found, "metadata" if named else "object" if found != capped else "account")
+    by = "metadata" if named else "object" if found != capped else "account"
+    return Resolution(found, by, object_known=str(event_object.get("id") or "") in owners, shop=shop)
 
 
 def named_shop(event_object: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -31,7 +31,7 @@ from commerce.admin.order_actions import MONEY_ACTIONS
 from commerce.admin.refund_page import PERMISSION as REFUND_PERMISSION
 from commerce.admin.refund_page import refund_page
 from commerce.admin.timeline import Moment, Step, told
-from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine
+from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine, Refund
 from commerce.orders.mails import GIVEN_UP, SENT
 from commerce.returns.claiming import REFUNDABLE, balance_of
 from inventory.models import Hold
@@ -131,6 +131,11 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             .annotate(
                 line_total=Subquery(lines.annotate(found=Count("pk")).values("found")),
                 unit_total=Subquery(lines.annotate(found=Sum("quantity")).values("found")),
+                has_refund_back=Exists(
+                    Refund.objects.filter(order_id=OuterRef("pk"), status="failed", handled_at=None).exclude(
+                        refund_id=None
+                    )
+                ),
             )
         )
 
@@ -344,7 +349,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             found.append(badge("amount differs", "warn"))
         if order.disputed:
             found.append(badge("disputed", "bad"))
-        if order.status == Order.Status.REFUNDED and order.refunded_amount < order.total_amount:
+        if vars(order).get("has_refund_back"):
             found.append(badge("a refund came back", "bad"))
         return format_html("{} " * len(found), *found) if found else EMPTY
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from commerce.orders.models import Order
 from inventory.locks import bound_lock_waits, busy_on_lock_timeout
 from tenants.database import shop_tx
+from tenants.postgres.kept import KeptQuery
 
 # Milliseconds. Money verbs of one order queue behind each other, and each is short: waiting beats refusing staff.
 LOCK_TIMEOUT_MS: Final = 5_000
@@ -27,4 +28,11 @@ def order_tx(shop_id: str) -> Iterator[None]:
 
 def order_for_update(*, shop_id: str, order_id: UUID) -> Order:
     """The order's row, locked; other tables' foreign keys to it stay unblocked."""
-    return Order.objects.for_shop(shop_id).select_for_update(no_key=True).get(pk=order_id)
+    return _ORDER.get(shop_id, order_id)
+
+
+_ORDER: Final = KeptQuery(
+    lambda shop_id, order_id: Order.objects.for_shop(shop_id).select_for_update(no_key=True).filter(pk=order_id),
+    str,
+    UUID,
+)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from commerce.gateway.sessions import SessionFacts
 from commerce.orders.models import Order, OrderLine
-from commerce.orders.states import may_move
+from commerce.orders.states import may_move, without_refund
 from commerce.rentals.canceling import cancel_refunded_within
 from commerce.rentals.opening import open_rental_within
 from commerce.rentals.pricing import RentalPrice
@@ -137,6 +137,20 @@ def advance_order_within(*, order: Order, to: str, now: datetime, **fields: Any)
         open_rental_within(order=order, now=now)
     elif to == Order.Status.REFUNDED:
         cancel_refunded_within(order=order, now=now)
+    return True
+
+
+def follow_refunds_within(*, order: Order, whole: bool, now: datetime) -> bool:
+    """Makes a locked order `refunded` while its refunds are `whole`, and takes that back when they aren't any more.
+
+    So it ends as its refunds do, whichever of their changes was read first, or not at all. Whether it changed.
+    """
+    if whole:
+        return advance_order_within(order=order, to=Order.Status.REFUNDED, now=now)
+    if order.status != Order.Status.REFUNDED:
+        return False
+    order.status = without_refund(was_confirmed=order.confirmed_at is not None)
+    order.save(update_fields=["status"])
     return True
 
 

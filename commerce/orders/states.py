@@ -1,7 +1,8 @@
 """The order's states move forwards only; what may follow what is this table.
 
 `canceled` and `failed` may still become `confirmed` or `review`: a payment can land after its session expired, and it
-is never lost (W6).
+is never lost (W6). One state is no step but a sum: an order is `refunded` while all of its money has gone back. A bank
+may send a refund back days later, and then the order is again what it was before.
 """
 
 from __future__ import annotations
@@ -25,3 +26,10 @@ FORWARD: dict[str, frozenset[str]] = {
 def may_move(current: str, to: str) -> bool:
     """Whether an order in state `current` may go to `to`."""
     return to in FORWARD[current]
+
+
+def without_refund(*, was_confirmed: bool) -> str:
+    """What an order is whose money didn't go back after all: the two states that lead to `refunded`, told apart by
+    whether its stock was ever taken.
+    """
+    return S.CONFIRMED if was_confirmed else S.REVIEW

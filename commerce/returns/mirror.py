@@ -19,7 +19,7 @@ from commerce.gateway.stamps import take_stamp
 from commerce.ledger.postings import post_refund_reversal_within, post_refund_within
 from commerce.orders.locks import order_for_update, order_tx
 from commerce.orders.models import Order
-from commerce.orders.orders import advance_order_within
+from commerce.orders.orders import follow_refunds_within
 from commerce.returns.claiming import balance_of, count_within, uncount_lines_within
 from commerce.returns.errors import MoneyReserved, RefundWithoutOrder
 from commerce.returns.models import Refund, Return
@@ -170,11 +170,27 @@ def _follow_within(*, order: Order, row: Refund, facts: RefundFacts, stamp: int,
         row.handled_at = None  # new trouble, or none: either way staff look at what is now
     row.save()
     finish_return_within(order=order, row=row)
-    if (
-        order.refunded_amount == order.total_amount
+    order_follows_within(order=order, now=now)
+
+
+def order_follows_within(*, order: Order, now: datetime) -> None:
+    """Brings a locked order to what its refunds amount to. Those that still wait may fail: they don't count as gone
+    back, though as given away (`refunded_amount`). The order's way back is audited.
+    """
+    whole = (
+        0 < order.total_amount == order.refunded_amount
         and not order.refunds.exclude(status__in=[Status.SUCCEEDED, *Refund.DEAD]).exists()
-    ):
-        advance_order_within(order=order, to=Order.Status.REFUNDED, now=now)
+    )
+    if follow_refunds_within(order=order, whole=whole, now=now) and not whole:
+        record_audit(
+            shop_id=order.shop_id,
+            acting=STRIPE,
+            action="order.refund_came_back",
+            object_type="order",
+            object_id=order.pk,
+            reason="A refund failed after the order was refunded",
+            data={"status": order.status, "refunded": order.refunded_amount, "currency": order.currency},
+        )
 
 
 def _move_within(*, order: Order, row: Refund, status: Refund.Status, reason: str) -> None:

@@ -2,26 +2,32 @@
 
 Each case takes turns with the empty view, and with the same endpoint on a second server whose statements run as the
 tables' owner, whom no policy binds: what row-level security costs a request is the difference of those two. A
-checkout's session is made by a Stripe that answers at once (instant_stripe.py), each time for a new customer.
+checkout's session is made by a Stripe that answers at once (instant_stripe.py), each time for a new customer; events
+come as Stripe sends them (events.py). Beside the rates stands the server's own CPU time per request, which others' work
+disturbs less; PostgreSQL's isn't in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import socket
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from statistics import median
 from typing import Final
 
 from django.utils import timezone
 
-from config.bench import AS_OWNER
+from config.bench import AS_OWNER, CPU_SECONDS
+from config.bench.events import SECRET as SIGNING_SECRET
+from config.bench.events import Requests, handled_events, stored_events
 from config.bench.hold_callers import Took
 from config.bench.hold_stage import SHOP_ID, catalog, stage
 from config.bench.report import Row, percentile
@@ -30,6 +36,7 @@ from tenants.models import Host, ServiceToken
 from tenants.service_tokens import PREFIX, secret_digest
 
 HOSTNAME: Final = "bench-holds.localhost"
+HOOKS: Final = "bench-hooks.localhost"
 EMPTY: Final = "empty_view"
 AS_OWNER_CASE: Final = "_as_owner"
 TOKEN_ID: Final = "be0c" * 4
@@ -56,6 +63,13 @@ class Endpoint:
     by_token: bool = False
     by_key: bool = False
 
+    def before(self, port: int, wanted: int) -> None:
+        """Nothing has to be there before it is asked."""
+
+    def requests(self, *, empty: bool) -> Requests:
+        request = self.request(empty=empty)
+        return lambda: request.replace(ANOTHER, uuid.uuid4().hex.encode())
+
     def request(self, *, empty: bool) -> bytes:
         body = b"" if self.body is None else json.dumps(self.body).encode()
         head = [f"{self.method} {self.path} HTTP/1.1", f"Host: {HOSTNAME}", "Accept: */*"]
@@ -74,24 +88,67 @@ def _items(count: int) -> dict[str, object]:
     return {"items": [{"sku": f"bench-{number}", "quantity": 1} for number in range(1, count + 1)]}
 
 
+ARTICLES: Final = 30
+"""Sold by the events' checkouts in turn: buyers of one alone would wait for each other's commits."""
+
+
+def _checkout(items: dict[str, object], lines: int = 1) -> Endpoint:
+    return Endpoint("checkout", "POST", "/api/checkout-session", items, lines=lines, by_key=True)
+
+
+BUYERS: Final = tuple(
+    _checkout({"items": [{"sku": f"bench-{number}", "quantity": 1}]}) for number in range(1, ARTICLES + 1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Events at the webhook. `settles`: of checkouts that were begun before; else of a type that nothing handles."""
+
+    case: str
+    settles: bool = False
+    lines: int = 0
+    sessions: deque[str] = field(default_factory=deque)
+    buyers: Iterator[Requests] = field(
+        default_factory=lambda: itertools.cycle([buyer.requests(empty=False) for buyer in BUYERS])
+    )
+
+    def before(self, port: int, wanted: int) -> None:
+        """Begins as many checkouts as a turn may settle, by the product's own endpoint."""
+        if not self.settles or len(self.sessions) >= wanted:
+            return
+        with connected(port) as connection:
+            while len(self.sessions) < wanted:
+                begun = json.loads(_answer(connection, next(self.buyers)() or b""))
+                self.sessions.append(begun["sessionId"])
+
+    def requests(self, *, empty: bool) -> Requests:
+        if self.settles:
+            return handled_events(HOOKS, self.sessions, empty=empty)
+        return stored_events(HOOKS, empty=empty)
+
+
 ENDPOINTS: Final = (
     Endpoint("hold", "POST", "/api/inventory/holds", _items(1), lines=1, by_token=True),
     Endpoint("hold", "POST", "/api/inventory/holds", _items(3), lines=3, by_token=True),
     Endpoint("validate", "POST", "/api/inventory/validate", _items(3), lines=3, by_token=True),
     Endpoint("availability", "GET", "/api/inventory/availability?sku=bench-1&sku=bench-2&sku=bench-3"),
     Endpoint("cart", "GET", "/api/cart"),
-    Endpoint("checkout", "POST", "/api/checkout-session", _items(1), lines=1, by_key=True),
-    Endpoint("checkout", "POST", "/api/checkout-session", _items(3), lines=3, by_key=True),
+    _checkout(_items(1)),
+    _checkout(_items(3), lines=3),
+    Delivery("webhook"),
+    Delivery("webhook_handled", settles=True, lines=1),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: about a minute as it is."""
+    """How much is measured: about two minutes as it is. `checkouts`: how many a turn of the webhook may settle."""
 
     rounds: int = 12
     turn_seconds: float = 0.2
     skus: int = 999
+    checkouts: int = 60
 
 
 def run(size: Size | None = None) -> list[Row]:
@@ -99,7 +156,7 @@ def run(size: Size | None = None) -> list[Row]:
     size = size or Size()
     with (
         stage(skus=size.skus),
-        catalog(skus=3),
+        catalog(skus=ARTICLES),
         _door(),
         serving("config.bench.instant_stripe:application") as stripe,
         serving("config.bench.http_server:application", **_measured(stripe)) as product,
@@ -114,22 +171,31 @@ def run(size: Size | None = None) -> list[Row]:
 
 
 def _measured(stripe: int) -> dict[str, str]:
-    """Never refused for asking too often, and its sessions are made on this machine."""
-    return {"STRIPE_API_BASE": f"http://127.0.0.1:{stripe}", "CHECKOUT_RATE_LIMIT_ENABLED": "false"}
+    """Never refused for asking too often; sessions are made on this machine, and what it signs is believed."""
+    return {
+        "STRIPE_API_BASE": f"http://127.0.0.1:{stripe}",
+        "STRIPE_WEBHOOK_SECRETS": SIGNING_SECRET,
+        "CHECKOUT_RATE_LIMIT_ENABLED": "false",
+    }
 
 
-def _case(endpoint: Endpoint, callers: int, *, product: int, as_owner: int, size: Size) -> list[Row]:
+def _case(endpoint: Endpoint | Delivery, callers: int, *, product: int, as_owner: int, size: Size) -> list[Row]:
     asked = {
-        EMPTY: (product, endpoint.request(empty=True)),
-        endpoint.case: (product, endpoint.request(empty=False)),
-        endpoint.case + AS_OWNER_CASE: (as_owner, endpoint.request(empty=False)),
+        EMPTY: (product, endpoint.requests(empty=True)),
+        endpoint.case: (product, endpoint.requests(empty=False)),
+        endpoint.case + AS_OWNER_CASE: (as_owner, endpoint.requests(empty=False)),
     }
     turns: dict[str, list[Took]] = {case: [] for case in asked}
+    cpu: dict[str, list[float]] = {case: [] for case in asked}
     for number in range(size.rounds + 1):
-        for case, (port, request) in asked.items():
-            took = _turn(port, request, callers, size.turn_seconds)
+        for case, (port, following) in asked.items():
+            if case != EMPTY:
+                endpoint.before(product, size.checkouts)
+            spent = _cpu_seconds(port)
+            took = _turn(port, following, callers, size.turn_seconds)
             if number:  # the first round warms
                 turns[case].append(took)
+                cpu[case].append((_cpu_seconds(port) - spent) / max(1, took.placed))
     rates = {case: [took.placed / took.seconds for took in taken] for case, taken in turns.items()}
     rows = []
     for case, taken in turns.items():
@@ -145,12 +211,14 @@ def _case(endpoint: Endpoint, callers: int, *, product: int, as_owner: int, size
                 p50_ms=percentile(times, 0.50) * 1000,
                 p95_ms=percentile(times, 0.95) * 1000,
                 p99_ms=percentile(times, 0.99) * 1000,
+                cpu_ms=median(cpu[case]) * 1000,
+                cpu_ratio_to_floor=median(floor / mine for mine, floor in zip(cpu[case], cpu[EMPTY], strict=True)),
             )
         )
     return rows
 
 
-def _turn(port: int, request: bytes, callers: int, seconds: float) -> Took:
+def _turn(port: int, following: Requests, callers: int, seconds: float) -> Took:
     """`callers` that ask without a pause, each on a connection that it keeps."""
     times: list[float] = []
     failures: list[BaseException] = []
@@ -159,8 +227,9 @@ def _turn(port: int, request: bytes, callers: int, seconds: float) -> Took:
         try:
             with connected(port) as connection:
                 over = time.perf_counter() + seconds
-                while (asked := time.perf_counter()) < over:
-                    _answer(connection, request.replace(ANOTHER, uuid.uuid4().hex.encode()))
+                while time.perf_counter() < over and (request := following()) is not None:
+                    asked = time.perf_counter()
+                    _answer(connection, request)
                     times.append(time.perf_counter() - asked)
         except BaseException as error:
             failures.append(error)
@@ -172,12 +241,21 @@ def _turn(port: int, request: bytes, callers: int, seconds: float) -> Took:
     for thread in threads:
         thread.join()
     if failures:
-        raise RuntimeError(f"The server failed under {request!r}.") from failures[0]
+        raise RuntimeError("The server failed.") from failures[0]
     return Took(placed=len(times), seconds=time.perf_counter() - began, times=times)
 
 
-def _answer(connection: socket.socket, request: bytes) -> None:
-    """Reads one whole answer. Raises RuntimeError when it is no success, or of no known length."""
+def _cpu_seconds(port: int) -> float:
+    """What the server's process has spent so far."""
+    asked = f"GET / HTTP/1.1\r\nHost: {HOSTNAME}\r\nX-Bench: {CPU_SECONDS}\r\n\r\n".encode()
+    with connected(port) as connection:
+        connection.sendall(asked)
+        head = connection.recv(65536).decode()
+    return float(head.partition(f"{CPU_SECONDS}: ")[2].partition("\r\n")[0])
+
+
+def _answer(connection: socket.socket, request: bytes) -> bytes:
+    """Reads one whole answer; its body. Raises RuntimeError when it is no success, or of no known length."""
     connection.sendall(request)
     answer = connection.recv(65536)
     while b"\r\n\r\n" not in answer:
@@ -190,6 +268,7 @@ def _answer(connection: socket.socket, request: bytes) -> None:
         raise RuntimeError("An answer without a length.")
     while len(body) < length:
         body += _more(connection)
+    return body
 
 
 def _more(connection: socket.socket) -> bytes:
@@ -201,7 +280,7 @@ def _more(connection: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def _door() -> Iterator[None]:
-    """A name for the measured shop, and a service token that opens its inventory."""
+    """Names for the measured shop and for Stripe, and a service token that opens its inventory."""
     now = timezone.now()
     ServiceToken.objects.create(
         id=TOKEN_ID,
@@ -214,8 +293,10 @@ def _door() -> Iterator[None]:
         expires_at=now + timedelta(days=1),
     )
     Host.objects.create(shop_id=SHOP_ID, hostname=HOSTNAME, role=Host.Role.CANONICAL)
+    Host.objects.get_or_create(hostname=HOOKS, role=Host.Role.HOOKS)
     try:
         yield
     finally:
+        Host.objects.filter(hostname=HOOKS).delete()
         Host.objects.filter(shop_id=SHOP_ID).delete()
         ServiceToken.objects.filter(shop_id=SHOP_ID).delete()

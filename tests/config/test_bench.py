@@ -11,14 +11,16 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
+from commerce.models import JournalEntry, Order
 from config.bench import front_door, holds, http, reaper
 from config.bench.hold_callers import Callers
 from config.bench.hold_stage import counted as counted_now
 from config.bench.hold_stage import prove, stage
 from config.bench.report import Row, percentile, table, write_json
 from config.env import env
-from inventory.models import Hold, InventoryRun, StockRow
-from tenants.models import Host, Shop
+from inventory.models import Hold, InventoryRun, StockMovement, StockRow
+from tenants.models import AuditEntry, Host, Shop
+from webhooks.models import StripeEvent
 
 MEMBERS = {
     "case", "lines", "hot", "callers", "perSecond", "ratioToFloor", "ratioToClassic", "p50Ms", "p95Ms", "p99Ms",
@@ -33,7 +35,7 @@ def shared_database(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def nothing_is_left() -> bool:
-    models = (Shop, Host, Hold, StockRow, InventoryRun)
+    models = (Shop, Host, Hold, StockRow, InventoryRun, Order, StockMovement, JournalEntry, AuditEntry, StripeEvent)
     return not any(model._default_manager.exists() for model in models)
 
 
@@ -96,7 +98,7 @@ def test_the_reaper_beside_the_classic_way(shared_database: None, tmp_path: Path
 
 
 def test_endpoints_beside_an_empty_view(shared_database: None, tmp_path: Path):
-    rows = http.run(http.Size(rounds=1, turn_seconds=0.05, skus=30))
+    rows = http.run(http.Size(rounds=1, turn_seconds=0.05, skus=30, checkouts=2))
     names = [endpoint.case for endpoint in http.ENDPOINTS]
     expected = [case for _ in http.CALLERS for name in names for case in ("empty_view", name, f"{name}_as_owner")]
     assert [row.case for row in rows] == expected

@@ -84,8 +84,8 @@ SAMPLES: list[tuple[Rule, str, str, str]] = [
     ),
     (
         rules.unscoped_queries,
-        "tenants/ownership.py",
-        "def owner_of():\n    StripeObject.objects.get(pk=1)",
+        "tenants/credentials.py",
+        "def shop_of_account():\n    ShopCredential.objects.get(pk=1)",
         "def taken():\n    Order._base_manager.count()",
     ),
     (

@@ -56,6 +56,9 @@ def _charge(shop: ShopContext, event: Envelope) -> Charge | None:
 
 
 def _link(shop: ShopContext, event: Envelope) -> ChargeLink | None:
+    metadata = event.object.get("metadata")
+    if not (isinstance(metadata, dict) and metadata.get(CHARGE_KEY)):
+        return None  # a link's session names its charge; every checkout's would be looked for in vain
     reference = str(event.object.get("client_reference_id") or "")
     return known_link(shop_id=shop.shop_id, session_id=event.object_id, reference=reference)
 

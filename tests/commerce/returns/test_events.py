@@ -98,6 +98,52 @@ def test_in_any_order_the_newest_reading_counts(
     assert at_stripe(standin) == balances("band")["stripe_clearing"] == 5000 - 175
 
 
+@pytest.mark.parametrize("seen_in_between", [True, False])
+@pytest.mark.parametrize("was", ["confirmed", "review"])
+def test_an_order_is_refunded_while_its_refunds_are(
+    trade: Trade, standin: StandIn, was: str, *, seen_in_between: bool
+) -> None:
+    """Whether anybody looked between success and failure is chance: the end is the same."""
+    order = paid_order(trade, standin, 2)
+    if was == "review":  # paid, and its stock was never taken
+        Order.objects.update(status="review", confirmed_at=None)
+    made = at_the_dashboard(standin, order, 5000)
+    if seen_in_between:
+        for told in events_of(standin, *KINDS):
+            deliver(told)
+        order.refresh_from_db()
+        assert (order.status, order.refunded_amount) == ("refunded", 5000)
+    standin.call(f"refunds/{made['id']}/fail", {})
+    for told in events_of(standin, *KINDS):
+        deliver(told)
+    order.refresh_from_db()
+    assert (order.status, order.refunded_amount) == (was, 0)
+    back = AuditEntry.objects.filter(action="order.refund_came_back", object_id=str(order.pk))
+    assert back.count() == (1 if seen_in_between else 0)
+    at_the_dashboard(standin, order, 5000)
+    deliver(events_of(standin, "charge.refunded")[-1])
+    order.refresh_from_db()
+    assert (order.status, order.refunded_amount) == ("refunded", 5000)
+    assert at_stripe(standin) == balances("band")["stripe_clearing"]
+
+
+def test_a_refund_that_is_told_of_before_its_payment(trade: Trade, standin: StandIn) -> None:
+    session_id = trade.buyer_with_cart().checkout().json()["sessionId"]
+    standin.pay(session_id, method="bank_debit")
+    deliver(events_of(standin, "checkout.session.completed")[-1])
+    order = Order.objects.get()
+    assert order.status == "processing"
+    standin.call(f"sessions/{session_id}/settle_async", {"outcome": "succeeded"})
+    at_the_dashboard(standin, order, 2500)
+    deliver(events_of(standin, "refund.created")[-1])
+    order.refresh_from_db()
+    assert (order.status, order.refunded_amount) == ("processing", 2500)
+    deliver(events_of(standin, "checkout.session.async_payment_succeeded")[-1])
+    order.refresh_from_db()
+    assert (order.status, order.refunded_amount) == ("refunded", 2500)
+    assert set(JournalEntry.objects.values_list("kind", flat=True)) == {"capture", "refund"}
+
+
 def test_an_event_before_our_own_answer_adopts_the_row(trade: Trade, standin: StandIn) -> None:
     order = paid_order(trade, standin, 2)
     standin.fault(path="/v1/refunds", kind="drop_after")

@@ -113,6 +113,10 @@ def test_clean_deliveries_end_as_they_should(shops: list[Trade], standin: StandI
         "refunded": ("refunded", 1),
         "refunded in part": ("confirmed", 1),
         "refund failed": ("confirmed", 1),
+        "refunded, which failed": ("confirmed", 1),
+        "refunded, which failed, and again": ("refunded", 1),
+        "debit arrived, refunded": ("refunded", 1),
+        "debit arrived, refund failed": ("confirmed", 1),
         "dispute won": ("confirmed", 1),
         "dispute lost": ("confirmed", 1),
         "inquiry closed": ("confirmed", 1),
@@ -121,6 +125,7 @@ def test_clean_deliveries_end_as_they_should(shops: list[Trade], standin: StandI
     }
     assert ends["refunded in part"][0]["refunds"] == [("succeeded", 1000)]
     assert ends["refund failed"][0]["refunds"] == [("failed", 1000)]
+    assert ends["refunded, which failed, and again"][0]["refunds"] == [("failed", 2500), ("succeeded", 2500)]
     assert ends["dispute won"][0]["disputes"] == [("won", 2500, 0, 1500)]
     assert ends["dispute lost"][0]["disputes"] == [("lost", 2500, 2500, 1500)]
     assert ends["debit bounced"][0]["cart"] == 1 and ends["paid"][0]["cart"] == 0
