@@ -2,7 +2,7 @@
 
 from commerce.cart.models import Cart, CartLine
 from commerce.catalog.models import Product, ProductText, Variant
-from commerce.charges.models import Charge, ChargeLink, ChargePolicy, Collection
+from commerce.charges.models import Charge, ChargeLink, ChargePolicy, Collection, RentalClearing
 from commerce.coupons.models import Coupon, CouponRedemption
 from commerce.disputes.models import Dispute
 from commerce.ledger.models import JournalEntry, JournalLine
@@ -37,6 +37,7 @@ __all__ = [
     "ReconciliationRecord",
     "Refund",
     "Rental",
+    "RentalClearing",
     "RentalEvent",
     "RentalLine",
     "RentalUnits",

@@ -7,10 +7,16 @@ from celery import shared_task
 from django.utils import timezone
 
 from commerce.charges import resolver as charge_resolver
+from commerce.charges.clearing import charge_late_fees
+from commerce.charges.holding import hold_deposits
+from commerce.charges.jobs import shops_with_work
+from commerce.charges.releasing import release_deposits
+from commerce.charges.reports import JobReport
 from commerce.ledger import fees
 from commerce.rentals import looking_after
 from commerce.returns import resolver
-from tenants.task_roles import SystemTask
+from tenants.context import current_shop
+from tenants.task_roles import ShopTask, SystemTask
 
 log = structlog.get_logger(__name__)
 
@@ -43,3 +49,35 @@ def work_on_charges() -> None:
 def look_after_rentals() -> None:
     """Every minute: what became overdue at its shop's midnight, and the days of what was canceled."""
     looking_after.look_after()
+
+
+@shared_task(base=SystemTask, name="commerce.work_on_rentals_money", ignore_result=True)
+def work_on_rentals_money() -> None:
+    """Every quarter of an hour: deposits to be held, late fees, deposits to go back; each as its shop's own work."""
+    for shop_id in shops_with_work():
+        hold_deposits_of_shop.delay(shop_id=shop_id)
+        charge_late_fees_of_shop.delay(shop_id=shop_id)
+        release_deposits_of_shop.delay(shop_id=shop_id)
+
+
+@shared_task(base=ShopTask, name="commerce.hold_deposits", ignore_result=True)
+def hold_deposits_of_shop(*, shop_id: str) -> None:
+    """Deposits that are only authorised, held shortly before the pick-up; one key per order."""
+    _tell(hold_deposits(shop=current_shop(), now=timezone.now()))
+
+
+@shared_task(base=ShopTask, name="commerce.charge_late_fees", ignore_result=True)
+def charge_late_fees_of_shop(*, shop_id: str) -> None:
+    """What rentals that are back owe; one key per rental and fee."""
+    _tell(charge_late_fees(shop=current_shop(), now=timezone.now()))
+
+
+@shared_task(base=ShopTask, name="commerce.release_deposits", ignore_result=True)
+def release_deposits_of_shop(*, shop_id: str) -> None:
+    """Deposits of rentals that are over; one key per rental."""
+    _tell(release_deposits(shop=current_shop(), now=timezone.now()))
+
+
+def _tell(report: JobReport) -> None:
+    if report.rows:
+        log.info("rentals_money", job=report.job, rentals=len(report.rows), failed=report.failed)

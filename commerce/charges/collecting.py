@@ -4,7 +4,7 @@ the card, and the rest off the saved card. Decided in one transaction; whoever c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from commerce.charges.claiming import NewCharge, claim_charge_within, want_capture_within
-from commerce.charges.models import Charge, Collection
+from commerce.charges.models import Charge, ChargeQuerySet, Collection
 from commerce.charges.resolver import advance_charge
 from commerce.charges.sending import send_charge
 from commerce.gateway.failures import StripeFailure
@@ -38,6 +38,15 @@ class Owed:
     basis: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where one amount comes from, in minor units."""
+
+    from_deposit: int
+    from_hold: int
+    from_card: int
+
+
 def collect_within(*, order: Order, owed: Iterable[Owed], acting: Actor, now: datetime) -> list[Collection]:
     """Takes what the locked order owes from where there is money; those that were collected before are left out.
 
@@ -45,35 +54,30 @@ def collect_within(*, order: Order, owed: Iterable[Owed], acting: Actor, now: da
     deposit and claiming a charge raise; nothing is written then.
     """
     hold = _hold(order)
-    held, taken, made = (hold.amount if hold else 0), 0, []
-    for item in owed:
-        if Collection.objects.for_shop(order.shop_id).filter(operation_key=item.key).exists():
-            continue
-        from_deposit = _from_deposit(order, item, acting, now)
-        from_hold = min(item.amount - from_deposit, held - taken)
-        taken += from_hold
-        rest = item.amount - from_deposit - from_hold
-        made.append(
-            Collection.objects.create(
-                shop_id=order.shop_id,
-                order=order,
-                purpose=item.purpose,
-                operation_key=item.key,
-                currency=order.currency,
-                amount=item.amount,
-                from_deposit=from_deposit,
-                from_hold=from_hold,
-                from_card=rest,
-                charge=_rest(order, item, rest, acting, now) if rest else None,
-                basis=dict(item.basis),
-                acting=str(acting),
-                reason=item.reason[:500],
-                created_at=now,
-            )
-        )
+    new = [item for item in owed if not _collected(order, item)]
+    parts = spread([item.amount for item in new], deposit_left=_deposit_left(order), held=hold.amount if hold else 0)
+    made = [_collect(order, item, part, acting, now) for item, part in zip(new, parts, strict=True)]
+    taken = sum(part.from_hold for part in parts)
     if hold is not None and taken:
         want_capture_within(hold, amount=taken, reason="; ".join(one.reason for one in made), acting=acting)
     return made
+
+
+def spread(amounts: Sequence[int], *, deposit_left: int, held: int) -> list[Sources]:
+    """Where each amount comes from: the charged deposit while there is any, then what is held, then the card. Pure."""
+    found = []
+    for amount in amounts:
+        deposit = min(amount, deposit_left)
+        hold = min(amount - deposit, held)
+        deposit_left, held = deposit_left - deposit, held - hold
+        found.append(Sources(deposit, hold, amount - deposit - hold))
+    return found
+
+
+def sources_now(order: Order, amounts: Sequence[int]) -> list[Sources]:
+    """What `collect_within` would do to the order as it is. Writes nothing, locks nothing."""
+    hold = _holds(order).first()
+    return spread(amounts, deposit_left=_deposit_left(order), held=hold.amount if hold else 0)
 
 
 def settle_charges(*, shop: ShopContext, order: Order, now: datetime) -> list[Charge]:
@@ -95,17 +99,43 @@ def _advance(shop: ShopContext, row: Charge, now: datetime) -> Charge:
 
 
 def _hold(order: Order) -> Charge | None:
-    holds = Charge.objects.for_shop(order.shop_id).held().filter(order=order, purpose=Charge.Purpose.DEPOSIT)
-    return holds.select_for_update(no_key=True).first()
+    return _holds(order).select_for_update(no_key=True).first()
 
 
-def _from_deposit(order: Order, item: Owed, acting: Actor, now: datetime) -> int:
-    amount = min(balance_of(order).deposit_left, item.amount) if order.status in REFUNDABLE else 0
-    if amount > 0:
-        keep_deposit_within(order=order, amount=amount, reason=item.reason, key=item.key, acting=acting, now=now)
-    return max(amount, 0)
+def _holds(order: Order) -> ChargeQuerySet:
+    return Charge.objects.for_shop(order.shop_id).held().filter(order=order, purpose=Charge.Purpose.DEPOSIT)
 
 
-def _rest(order: Order, item: Owed, rest: int, acting: Actor, now: datetime) -> Charge | None:
-    new = NewCharge(purpose=item.purpose, amount=rest, key=f"rest:{item.key}", reason=item.reason)
-    return claim_charge_within(order=order, new=new, acting=acting, now=now)
+def _deposit_left(order: Order) -> int:
+    return max(0, balance_of(order).deposit_left) if order.status in REFUNDABLE else 0
+
+
+def _collected(order: Order, item: Owed) -> bool:
+    return Collection.objects.for_shop(order.shop_id).filter(operation_key=item.key).exists()
+
+
+def _collect(order: Order, item: Owed, part: Sources, acting: Actor, now: datetime) -> Collection:
+    if part.from_deposit:
+        keep_deposit_within(
+            order=order, amount=part.from_deposit, reason=item.reason, key=item.key, acting=acting, now=now
+        )
+    charge = None
+    if part.from_card:
+        new = NewCharge(purpose=item.purpose, amount=part.from_card, key=f"rest:{item.key}", reason=item.reason)
+        charge = claim_charge_within(order=order, new=new, acting=acting, now=now)
+    return Collection.objects.create(
+        shop_id=order.shop_id,
+        order=order,
+        purpose=item.purpose,
+        operation_key=item.key,
+        currency=order.currency,
+        amount=item.amount,
+        from_deposit=part.from_deposit,
+        from_hold=part.from_hold,
+        from_card=part.from_card,
+        charge=charge,
+        basis=dict(item.basis),
+        acting=str(acting),
+        reason=item.reason[:500],
+        created_at=now,
+    )

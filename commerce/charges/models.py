@@ -7,9 +7,11 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from commerce.orders.models import Order
+from commerce.rentals.models import Rental
 from tenants.models import Shop
 from tenants.scoping import ShopQuerySet
 
@@ -256,6 +258,9 @@ class ChargePolicy(models.Model):
     holidays = ArrayField(models.DateField(), default=list, blank=True)
     inspection_days = models.PositiveSmallIntegerField(default=1)
     release_days = models.PositiveSmallIntegerField(default=0)
+    charges_damage = models.BooleanField(default=True)
+    # What came back before is settled already, or staff's.
+    since = models.DateTimeField(default=timezone.now)
 
     objects = ShopQuerySet["ChargePolicy"].as_manager()
 
@@ -273,3 +278,30 @@ class ChargePolicy(models.Model):
 
     def __str__(self) -> str:
         return f"Deposits and late fees of {self.shop_id}"
+
+
+class RentalClearing(models.Model):
+    """That a rental's late fee and damage were decided, and its deposit let go: once, by the shop's jobs."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    rental = models.OneToOneField(Rental, on_delete=models.PROTECT, related_name="clearing", db_constraint=False)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
+    late_fee_amount = models.PositiveBigIntegerField(default=0)
+    # How much of the rental's `owed_amount` was collected; more may come to it.
+    damage_amount = models.PositiveBigIntegerField(default=0)
+    cleared_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ShopQuerySet["RentalClearing"].as_manager()
+
+    class Meta:
+        ordering = ("-cleared_at",)
+        indexes = (
+            # reader: the job that lets deposits go
+            models.Index(
+                name="clearing_to_release", fields=["shop", "cleared_at"], condition=Q(released_at__isnull=True)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Clearing of {self.rental_id}"

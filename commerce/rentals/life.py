@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from commerce.charges.clearing import clear_before_close
+from commerce.charges.releasing import release_holds
 from commerce.orders.locks import order_tx
 from commerce.orders.models import Order
 from commerce.rentals.cases import BAD, Case, RentalCommand, close_case, done_before, open_case
@@ -59,19 +61,19 @@ def handle_rental(*, shop: ShopContext, command: RentalCommand, acting: Actor) -
 
 
 def _give_deposit_back(*, shop: ShopContext, command: RentalCommand, acting: Actor) -> None:
-    """What is left of the deposit, unless the rental isn't to be closed yet. A repeat finds nothing left."""
+    """What is left of the deposit once what is owed was taken from it, unless the rental isn't to be closed yet. A
+    repeat finds nothing left.
+    """
     with order_tx(shop.shop_id):
         case = open_case(shop=shop, command=command, acting=acting)
         if done_before(case):
             return
         refuse_close(case)
-    release_deposit(
-        shop=shop,
-        order_id=case.order.pk,
-        key=f"rental:{case.rental.pk}:{command.key}",
-        reason=command.note or "The rental is over",
-        acting=acting,
-    )
+    clear_before_close(shop=shop, rental_id=case.rental.pk)
+    reason = command.note or "The rental is over"
+    key = f"rental:{case.rental.pk}:{command.key}"
+    release_deposit(shop=shop, order_id=case.order.pk, key=key, reason=reason, acting=acting)
+    release_holds(shop=shop, order_id=case.order.pk, reason=reason, acting=acting)
 
 
 def release_deposit(*, shop: ShopContext, order_id: UUID, key: str, reason: str, acting: Actor) -> None:

@@ -78,6 +78,9 @@ class Rental(models.Model):
             models.Index(name="rental_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
             models.Index(name="rental_by_status", fields=["shop", "status", "-id"]),  # reader: its filter
             models.Index(name="rental_by_start", fields=["shop", "starts_on"]),  # reader: its filter by period
+            models.Index(
+                name="rental_by_return", fields=["shop", "returned_at"], condition=Q(returned_at__isnull=False)
+            ),  # reader: what late fees are due
             # readers: the day sheet, the admin's "going out" and "due", and who is overdue
             models.Index(
                 name="rental_going_out", fields=["shop", "next_out_on"], condition=Q(next_out_on__isnull=False)

@@ -240,6 +240,10 @@ RENTAL_MIN_DAYS = integer("RENTAL_MIN_DAYS", 1, low=1, high=366)
 RENTAL_MAX_DAYS = integer("RENTAL_MAX_DAYS", 366, low=1, high=366)
 RENTAL_LEAD_DAYS = integer("RENTAL_LEAD_DAYS", 0, low=0, high=730)
 RENTAL_HORIZON_DAYS = integer("RENTAL_HORIZON_DAYS", 365, low=0, high=730)
+# How long an authorisation without the customer lives, and how long before the pick-up one is made.
+# Source: Stripe, "Place a hold on a payment method": 4 days 18 hours with Visa.
+DEPOSIT_AUTHORISATION_HOURS = integer("DEPOSIT_AUTHORISATION_HOURS", 114, low=24, high=720)
+DEPOSIT_HOLD_LEAD_HOURS = integer("DEPOSIT_HOLD_LEAD_HOURS", 24, low=0, high=168)
 INVENTORY_MODE = choice("INVENTORY_MODE", "reserve_ttl", ("reserve_ttl", "validate_only"))
 SKIP_INVENTORY_VALIDATION = flag("SKIP_INVENTORY_VALIDATION", False)
 INVENTORY_COMBINES_HOLDS = flag("INVENTORY_COMBINES_HOLDS", True)

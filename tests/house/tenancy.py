@@ -12,7 +12,7 @@ SHOP_TABLES = {
     "CouponRedemption", "Dispute", "EventDelivery", "Finding", "Hold", "HoldItem", "HoldPeriod", "Host",
     "Invoice",
     "JournalEntry", "JournalLine", "Membership", "Order", "OrderLine", "PoolRoute", "Product", "ProductText",
-    "ReconciliationRecord", "Refund", "Rental", "RentalEvent", "RentalLine", "RentalUnits",
+    "ReconciliationRecord", "RentalClearing", "Refund", "Rental", "RentalEvent", "RentalLine", "RentalUnits",
     "Return", "ReturnLine", "ServiceToken", "ShippingOption", "ShopCredential",
     "ShopSettings", "Shortage", "StockAlert", "StockDay", "StockImport", "StockImportPart", "StockImportRow",
     "StockMovement",

@@ -38,6 +38,7 @@ TELLING = {
     "checkout_shortage_order_id_key": "The random id of an order.",
     "commerce_order_hold_id_key": "The random id of a hold.",
     "commerce_rental_order_id_key": "The random id of an order.",
+    "commerce_rentalclearing_rental_id_key": "The random id of a rental.",
     "commerce_rentalline_order_line_id_key": "The random id of an order's line.",
     "hold_item_one_per_row": "The random id of a hold.",
     "hold_period_once": "The random id of a hold.",

@@ -29,6 +29,7 @@ from commerce.models import (
     Order,
     ReconciliationRecord,
     Rental,
+    RentalClearing,
     RentalEvent,
     RentalLine,
     RentalUnits,
@@ -410,6 +411,7 @@ def rent_out(side: Side, session_id: str, hold_id: UUID) -> None:
         shop=shop, rental=rental, action="reserved", note=f"Wanted by {side.shop_id}", actor="system:test",
         at=timezone.now(), idempotency_key=f"rented-from-{side.shop_id}", digest="",
     )  # fmt: skip
+    RentalClearing.objects.create(shop=shop, rental=rental, cleared_at=timezone.now())
 
 
 def browser(user: User) -> Client:

@@ -9,9 +9,7 @@ from django.core import mail
 from django.utils import timezone
 
 from commerce.charges import resolver
-from commerce.ledger.tie_out import tie_out
 from commerce.models import Charge, ChargeLink, Order
-from tenants.context import load_shop
 from tenants.models import Host
 from tests.commerce.charges.rented import (
     DECLINES_LATER,
@@ -22,11 +20,12 @@ from tests.commerce.charges.rented import (
     intents,
     owe,
     rent,
+    tell_all,
+    ties_out,
 )
-from tests.fixtures.payments import at_stripe, balances
+from tests.fixtures.payments import balances
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import RentalTrade
-from tests.webhooks.deliver import deliver
 
 INTENTS = "/v1/payment_intents"
 
@@ -36,20 +35,8 @@ def hooks_host(rental_trade: RentalTrade) -> None:
     Host.objects.create(hostname="hooks.localhost", role=Host.Role.HOOKS)
 
 
-def ties_out(standin: StandIn) -> None:
-    since, until = timezone.now() - timedelta(days=9), timezone.now() + timedelta(days=60)
-    [report] = tie_out(shop=load_shop("band"), since=since, until=until)
-    assert (report.differences, report.unowned) == ([], [])
-    assert balances("band").get("stripe_clearing", 0) == at_stripe(standin)
-
-
 def work(minutes: int = 5) -> None:
     resolver.run_once(now=timezone.now() + timedelta(minutes=minutes))
-
-
-def tell_all(standin: StandIn) -> None:
-    for told in reversed(standin.events()):
-        assert deliver(told).status_code == 200
 
 
 def test_the_session_of_a_rental_keeps_the_card_where_the_shop_wants_it(
