@@ -34,7 +34,7 @@ from commerce.gateway.sessions import SessionFacts
 from commerce.ledger.postings import post_capture_within
 from commerce.models import Order
 from commerce.orders.locks import order_for_update
-from commerce.orders.orders import advance_order_within, charged_fields
+from commerce.orders.orders import advance_order_within, charged_fields, tax_lines_within
 from commerce.returns.mirror import order_follows_within
 from inventory.errors import InsufficientStock, InventoryBusy, InventoryUnavailable
 from inventory.holds import Line, finish_holds_within
@@ -195,6 +195,7 @@ def _paid(attempt: CheckoutAttempt, order: Order, session: SessionFacts, now: da
         return False
     was_processing = order.status == Order.Status.PROCESSING
     fields = charged_fields(order=order, session=session)
+    tax_lines_within(order=order, session=session)
     redeem_within(order=order, now=now)
     allocated = _allocate(attempt, order, now)
     close_within(attempt=attempt, outcome=Outcome.COMPLETED, now=now)

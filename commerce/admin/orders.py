@@ -263,7 +263,13 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             return shop_amount(order.shop, minor, order.currency)
 
         rows: list[tuple[object, ...]] = [
-            (line.title, _variant(line), line.quantity, amount(line.unit_amount), amount(line.line_amount))
+            (
+                line.title,
+                f"{_variant(line)}, tax {amount(line.tax_amount)}" if line.tax_amount else _variant(line),
+                line.quantity,
+                amount(line.unit_amount),
+                amount(line.line_amount),
+            )
             for line in order.lines.all()
         ]
         method = f"Shipping: {order.shipping_name}"

@@ -63,7 +63,7 @@ class RefundForm(ReasonForm):
             left = line.quantity - line.returned_quantity
             if not left:
                 continue
-            worth = shop_amount(order.shop, worths[line.pk], order.currency)
+            worth = shop_amount(order.shop, worths[line.pk].paid, order.currency)
             self.fields[f"quantity_{line.pk}"] = forms.IntegerField(
                 label=f"{line.title} ({line.variant_key})",
                 required=False,
@@ -195,7 +195,8 @@ def told_plan(order: Order, plan: Plan) -> list[str]:
         told.append(f"{amount(plan.goods)} go back to the customer through Stripe.")
     if plan.deposit:
         told.append(f"{amount(plan.deposit)} of the deposit go back to the customer through Stripe.")
-    for wanted, line, worth in plan.chosen:
+    for wanted, line, worth, tax in plan.chosen:
         then = "They go on sale again." if wanted.restock else "They stay off the shelf."
-        told.append(f"{wanted.quantity} × {line.title} ({line.variant_key}) count as returned: {amount(worth)}. {then}")
+        said = f"{amount(worth)}, of which tax {amount(tax)}" if tax else amount(worth)
+        told.append(f"{wanted.quantity} × {line.title} ({line.variant_key}) count as returned: {said}. {then}")
     return told

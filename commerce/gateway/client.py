@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 import stripe
@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 
 from commerce.gateway.failures import StripeFailure, classify
-from commerce.gateway.sessions import SessionFacts, session_facts
+from commerce.gateway.sessions import SessionFacts, session_facts, session_line
 from commerce.gateway.transport import StraightClient
 from commerce.metrics import STRIPE_ERRORS
 from tenants.context import ShopContext
@@ -263,17 +263,32 @@ def _has_coupon(access: StripeAccess, params: Mapping[str, Any]) -> bool:
 
 
 def read_session(access: StripeAccess, session_id: str) -> SessionFacts:
-    """The session now, with its payment intent. Raises StripeFailure (`not_found` for another account's)."""
-    return _call(
+    """The session now, with its payment intent, and where it is taxed with all its line items.
+
+    Raises StripeFailure (`not_found` for another account's).
+    """
+    facts = _call(
         access,
         "checkout.sessions.retrieve",
         lambda client: _facts(
             client.v1.checkout.sessions.retrieve(
-                session_id, {"expand": ["payment_intent"]}, cast("Any", _options(access))
+                session_id, {"expand": ["payment_intent", "line_items"]}, cast("Any", _options(access))
             ),
             id=session_id,
         ),
     )
+    if not (facts.tax and facts.more_lines):
+        return facts
+    # What is expanded is the beginning; a session has no more lines than a page of their own list.
+    lines = _call(
+        access,
+        "checkout.sessions.line_items.list",
+        lambda client: client.v1.checkout.sessions.line_items.list(
+            session_id, {"limit": 100}, cast("Any", _options(access))
+        ),
+    )
+    found = storable(lines.to_dict(for_json=True))
+    return replace(facts, lines=tuple(map(session_line, found["data"])), more_lines=bool(found["has_more"]))
 
 
 def expire_session(access: StripeAccess, session_id: str) -> bool:

@@ -11,10 +11,20 @@ from commerce.money import from_stripe_amount
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLine:
+    """One line item: what it is called, how many, and the tax on all of them, in minor units."""
+
+    title: str
+    quantity: int
+    tax: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionFacts:
     """What Stripe says about one session. Amounts in our minor units of `currency` (ISO 4217, upper case).
 
-    `intent_status` is empty when there is no payment intent yet. Source: Stripe's Checkout Session object.
+    `intent_status` is empty when there is no payment intent yet. `lines` are there when they were asked for, the first
+    ones only where there are `more_lines`. Source: Stripe's Checkout Session object.
     """
 
     id: str
@@ -40,6 +50,8 @@ class SessionFacts:
     phone: str
     billing_address: Mapping[str, Any] | None
     shipping_address: Mapping[str, Any] | None
+    lines: tuple[SessionLine, ...] = ()
+    more_lines: bool = False
 
 
 def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -54,8 +66,18 @@ def _id(value: object) -> str:
     return str(value or "")
 
 
+def session_line(item: Mapping[str, Any]) -> SessionLine:
+    """Reads a line item as Stripe sends it."""
+    tax, currency = int(item.get("amount_tax") or 0), str(item.get("currency") or "").upper()
+    return SessionLine(
+        title=str(item.get("description") or ""),
+        quantity=int(item.get("quantity") or 0),
+        tax=from_stripe_amount(tax, currency) if tax else 0,
+    )
+
+
 def session_facts(session: Mapping[str, Any]) -> SessionFacts:
-    """Reads a session as Stripe sends it, with or without `payment_intent` expanded."""
+    """Reads a session as Stripe sends it, with or without `payment_intent` and `line_items` expanded."""
     totals = _part(session, "total_details")
     currency = str(session["currency"] or "").upper()
 
@@ -89,4 +111,6 @@ def session_facts(session: Mapping[str, Any]) -> SessionFacts:
         phone=str(customer.get("phone") or ""),
         billing_address=dict(_part(customer, "address")) or None,
         shipping_address=dict(shipping) or None,
+        lines=tuple(session_line(item) for item in _part(session, "line_items").get("data") or ()),
+        more_lines=bool(_part(session, "line_items").get("has_more")),
     )

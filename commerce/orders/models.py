@@ -179,6 +179,8 @@ class OrderLine(models.Model):
     line_amount = models.PositiveBigIntegerField()
     returned_quantity = models.PositiveIntegerField(default=0)
     discount_amount = models.PositiveBigIntegerField(default=0, help_text="The line's part of the order's discount.")
+    # Null where nobody has said so line by line: then a line's part of the order's tax is in proportion to its size.
+    tax_amount = models.PositiveBigIntegerField(null=True, blank=True, help_text="As Stripe charged it on all units.")
     options = models.JSONField(default=dict, blank=True)
     rental_start = models.DateField(null=True, blank=True)
     rental_end = models.DateField(null=True, blank=True)
@@ -217,6 +219,10 @@ class OrderLine(models.Model):
             ),
             models.CheckConstraint(
                 name="order_line_discount_within_it", condition=Q(discount_amount__lte=F("line_amount"))
+            ),
+            models.CheckConstraint(
+                name="order_line_tax_within_it",
+                condition=Q(tax_amount__isnull=True) | Q(tax_amount__lte=F("line_amount") - F("discount_amount")),
             ),
             models.UniqueConstraint(name="order_line_position", fields=["order", "position"]),
             models.UniqueConstraint(name="order_line_shop_and_id", fields=["shop", "id"]),  # what returns refer to

@@ -187,6 +187,22 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
     }
 
 
+def tax_lines_within(*, order: Order, session: SessionFacts) -> None:
+    """Writes the tax that Stripe charged on each line, in the caller's transaction; none where lines aren't recognised.
+
+    Ours are the session's first, in their order and under their titles (checkout/stripe_session.py).
+    """
+    if not session.tax:
+        return
+    lines = list(order.lines.order_by("position"))
+    theirs = session.lines[: len(lines)]
+    if [(line.title, line.quantity) for line in theirs] != [(line.title, line.quantity) for line in lines]:
+        return
+    for line, charged in zip(lines, theirs, strict=True):
+        line.tax_amount = charged.tax
+    OrderLine.objects.for_shop(order.shop_id).bulk_update(lines, ["tax_amount"])
+
+
 def _unforeseen(order: Order, session: SessionFacts) -> int:
     """Tax on top of the prices that nobody could know before the customer had typed an address."""
     left_to_stripe = order.tax_mode == Order.TaxMode.AUTOMATIC and not order.tax_inclusive

@@ -16,7 +16,7 @@ from commerce.money import require_minor, stripe_amount
 from commerce.orders.models import Order, OrderLine
 from commerce.returns.errors import RefundExceedsPayment, ReturnKeyConflict
 from commerce.returns.models import Refund, Return, ReturnLine
-from commerce.returns.shares import Parts, shares_of, tax_part, units_share
+from commerce.returns.shares import Parts, line_taxes, shares_of, tax_part, units_share
 from inventory.holds import bound_request_id
 from tenants.audit import Actor, record_audit
 from tenants.errors import InvalidRequest, WrongState
@@ -36,8 +36,8 @@ class LineReturned:
     restock: bool = False
 
 
-Chosen: TypeAlias = Sequence[tuple[LineReturned, OrderLine, int]]
-"""Each line of a command with its order line, and what its units are worth in minor units."""
+Chosen: TypeAlias = Sequence[tuple[LineReturned, OrderLine, int, int]]
+"""Each line of a command with its order line, what its units are worth, and the tax in that, in minor units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +83,28 @@ def balance_of(order: Order) -> Balance:
     )
 
 
-def line_worths(order: Order, lines: Sequence[OrderLine]) -> dict[UUID, int]:
-    """What was paid for each line: its share of everything but shipping and deposits, discount and tax included.
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What was paid for a line's units, discount and tax included, and how much of it was tax; in minor units."""
 
-    `lines` are all of the order's, in their order. Shipping is given back by amount, never by line.
+    paid: int
+    tax: int
+
+
+def line_worths(order: Order, lines: Sequence[OrderLine]) -> dict[UUID, Worth]:
+    """What was paid for each line: everything but shipping, the tax on shipping, and deposits.
+
+    `lines` are all of the order's, in their order. Shipping is given back by amount, never by line. Where Stripe has
+    charged another sum than our lines come to, that is divided by their size.
     """
-    paid = max(0, order.total_amount - order.deposit_amount - order.shipping_amount)
-    shares = shares_of(paid, [line.line_amount - line.discount_amount for line in lines])
-    return {line.pk: share for line, share in zip(lines, shares, strict=True)}
+    bases = [line.line_amount - line.discount_amount for line in lines]
+    taxes = line_taxes(order.tax_amount, [line.tax_amount for line in lines], bases)
+    on_top = [0] * len(lines) if order.tax_inclusive else taxes
+    for_shipping = order.shipping_amount + (0 if order.tax_inclusive else order.tax_amount - sum(taxes))
+    paid = max(0, order.total_amount - order.deposit_amount - for_shipping)
+    shares = shares_of(paid, [base + tax for base, tax in zip(bases, on_top, strict=True)])
+    found = zip(lines, shares, taxes, strict=True)
+    return {line.pk: Worth(share, min(tax, share)) for line, share, tax in found}
 
 
 def earlier_return(*, shop_id: str, command: ReturnCommand) -> Return | None:
@@ -138,11 +152,11 @@ def claim_return_within(*, order: Order, command: ReturnCommand, acting: Actor, 
         reason=command.reason,
         acting=str(acting),
         request_id=bound_request_id(),
-        restock=Return.Restock.DUE if any(line.restock for line, _, _ in chosen) else Return.Restock.NONE,
+        restock=Return.Restock.DUE if any(line.restock for line, *_ in chosen) else Return.Restock.NONE,
         created_at=now,
     )
     _write_lines(made, chosen)
-    refunds = [part for part in (_goods_part(order, goods), Parts(deposit, deposit, 0)) if part.amount]
+    refunds = [part for part in (_goods_part(order, goods, chosen), Parts(deposit, deposit, 0)) if part.amount]
     for part in refunds:
         reserve_within(order=order, made=made, parts=part, now=now)
     if not refunds:
@@ -221,8 +235,11 @@ def _chosen_lines(order: Order, lines: Sequence[OrderLine], command: ReturnComma
         left = line.quantity - line.returned_quantity
         if not 0 < wanted.quantity <= left:
             raise WrongState(f"{line.title}: {left} of {line.quantity} can still be returned, not {wanted.quantity}.")
-        worth = units_share(worths[line.pk], line.quantity, already=line.returned_quantity, units=wanted.quantity)
-        chosen.append((wanted, line, worth))
+        parts = [
+            units_share(whole, line.quantity, already=line.returned_quantity, units=wanted.quantity)
+            for whole in (worths[line.pk].paid, worths[line.pk].tax)
+        ]
+        chosen.append((wanted, line, parts[0], parts[1]))
     return chosen
 
 
@@ -230,8 +247,8 @@ def _amounts(order: Order, command: ReturnCommand, chosen: Chosen) -> tuple[int,
     """Goods and deposit that the command means. Raises RefundExceedsPayment."""
     balance = balance_of(order)
     if command.lines:
-        goods = sum(worth for _, _, worth in chosen)
-        deposit = sum(line.deposit_amount * wanted.quantity for wanted, line, _ in chosen) if command.deposit else 0
+        goods = sum(worth for _, _, worth, _ in chosen)
+        deposit = sum(line.deposit_amount * wanted.quantity for wanted, line, *_ in chosen) if command.deposit else 0
     elif command.deposit:
         goods, deposit = 0, balance.deposit_left if command.amount is None else command.amount
     elif command.amount is not None:
@@ -247,15 +264,14 @@ def _amounts(order: Order, command: ReturnCommand, chosen: Chosen) -> tuple[int,
     return goods, deposit
 
 
-def _goods_part(order: Order, goods: int) -> Parts:
+def _goods_part(order: Order, goods: int, chosen: Chosen) -> Parts:
+    """Of units the tax that was on them, of an amount the tax in proportion; with the last refund all that is left."""
     live = order.refunds.exclude(status__in=Refund.DEAD).aggregate(tax=Sum("tax_amount"))
-    tax = tax_part(
-        order.tax_amount,
-        order.total_amount - order.deposit_amount,
-        refunded=order.refunded_amount - order.deposit_refunded_amount,
-        tax_refunded=live["tax"] or 0,
-        amount=goods,
-    )
+    given_back, refunded = live["tax"] or 0, order.refunded_amount - order.deposit_refunded_amount
+    paid = order.total_amount - order.deposit_amount
+    if chosen and refunded + goods < paid:
+        return Parts(goods, 0, min(sum(tax for *_, tax in chosen), goods, order.tax_amount - given_back))
+    tax = tax_part(order.tax_amount, paid, refunded=refunded, tax_refunded=given_back, amount=goods)
     return Parts(goods, 0, tax)
 
 
@@ -269,8 +285,8 @@ def _write_lines(made: Return, chosen: Chosen) -> None:
             restock=wanted.restock,
             amount=worth,
         )
-        for wanted, line, worth in chosen
+        for wanted, line, worth, _ in chosen
     )
-    for wanted, line, _ in chosen:
+    for wanted, line, *_ in chosen:
         line.returned_quantity += wanted.quantity
         line.save(update_fields=["returned_quantity"])

@@ -35,6 +35,14 @@ def shares_of(paid: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
+def line_taxes(tax: int, known: Sequence[int | None], weights: Sequence[int]) -> list[int]:
+    """The tax on each line of an order with a tax of `tax`: as it was charged where every line says so, else `tax` in
+    proportion. The sum is the tax on the goods; what is missing to `tax` is on shipping.
+    """
+    said = [one for one in known if one is not None]
+    return said if len(said) == len(known) and sum(said) <= tax else shares_of(tax, weights)
+
+
 def units_share(share: int, quantity: int, *, already: int, units: int) -> int:
     """Of a line's share, what `units` more of its `quantity` are worth after `already` of them: all units together
     give the share back to the last minor unit, in whatever steps they come.
