@@ -35,7 +35,7 @@ DROP FUNCTION commerce_line_taxes_within();
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("commerce", "0025_rental_followed")]
+    dependencies: ClassVar = [("commerce", "0026_rental_clearing")]
 
     operations: ClassVar = [
         migrations.AddField(
