@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from checkout import cart_admin as cart_admin  # registers the cart's page
 from checkout import shortage_admin as shortage_admin  # registers the desk for orders without stock
+from checkout import subscribing_admin as subscribing_admin  # registers who is on the way into a subscription
 from checkout.closing import close_checkout
 from checkout.errors import SessionUnknown, WrongState
 from checkout.models import CheckoutAttempt

@@ -18,7 +18,7 @@ from checkout.claims import Claim, LostTheClaim, bought_within, claim_of
 from checkout.contracts import StartCheckout
 from checkout.coupons import reserve_coupon_within
 from checkout.locks import attempt_for_update, checkout_tx
-from checkout.models import CheckoutAttempt
+from checkout.models import CheckoutAttempt, SubscribeAttempt
 from checkout.new_attempt import lease_for, new_attempt, new_order
 from checkout.repricing import Quote
 from checkout.stripe_session import MINIMUM_LIFE
@@ -135,16 +135,18 @@ def _refuse_stale(*, shop: ShopContext, claim: Claim, quote: Quote) -> None:
         raise InvalidRequest("This shop ships: choose how.", {"shippingOptionId": ["Required."]})
 
 
-def take_lease(*, attempt: CheckoutAttempt, now: datetime, sending: bool) -> bool:
+def take_lease(*, attempt: CheckoutAttempt | SubscribeAttempt, now: datetime, sending: bool) -> bool:
     """Becomes the one process that works on the attempt for the lease's length; False when another one is.
 
     With `sending`, one more send is counted in the same statement, before it happens.
     """
-    fields: dict[str, Any] = {"lease_until": now + lease_for(attempt.coupon_params)}
+    coupon = attempt.coupon_params if isinstance(attempt, CheckoutAttempt) else None
+    fields: dict[str, Any] = {"lease_until": now + lease_for(coupon)}
     if sending:
         fields["sends"] = F("sends") + 1
     taken = (
-        CheckoutAttempt.objects.for_shop(attempt.shop_id)
+        type(attempt)
+        .objects.for_shop(attempt.shop_id)
         .unfinished()
         .filter(Q(lease_until__isnull=True) | Q(lease_until__lte=now), pk=attempt.pk, state=attempt.state)
         .update(**fields)
@@ -152,9 +154,9 @@ def take_lease(*, attempt: CheckoutAttempt, now: datetime, sending: bool) -> boo
     return taken == 1
 
 
-def drop_lease(*, attempt: CheckoutAttempt) -> None:
+def drop_lease(*, attempt: CheckoutAttempt | SubscribeAttempt) -> None:
     """Lets the next one in without waiting for the lease to run out."""
-    CheckoutAttempt.objects.for_shop(attempt.shop_id).filter(pk=attempt.pk).update(lease_until=None)
+    type(attempt).objects.for_shop(attempt.shop_id).filter(pk=attempt.pk).update(lease_until=None)
 
 
 def record_session(*, attempt: CheckoutAttempt, session: SessionFacts, livemode: bool) -> bool:
@@ -185,7 +187,7 @@ def _own(*, attempt: CheckoutAttempt, session: SessionFacts, livemode: bool) -> 
     )
 
 
-def never_made(*, attempt: CheckoutAttempt, failure: StripeFailure, now: datetime) -> bool:
+def never_made(*, attempt: CheckoutAttempt | SubscribeAttempt, failure: StripeFailure, now: datetime) -> bool:
     """Whether Stripe's refusal of `expires_at` proves that no earlier send made a session.
 
     So late, a stored request is either replayed or refused for its expiry.

@@ -6,12 +6,13 @@ from typing import Any
 
 from commerce.coupons.models import Coupon
 from commerce.gateway.browser import browser_access
+from commerce.models import Plan
 from commerce.shipping.offers import offered
 from tenants.context import ShopContext
 
 
 def capabilities(*, shop: ShopContext) -> dict[str, Any]:
-    """The document of `GET /api/capabilities`. Three queries."""
+    """The document of `GET /api/capabilities`. Four queries."""
     policy = shop.policy
     stripe = browser_access(shop)
     rental = policy.kind == "rental"
@@ -41,6 +42,7 @@ def capabilities(*, shop: ShopContext) -> dict[str, Any]:
         },
         "shipping": offered(shop).exists(),
         "coupons": Coupon.objects.for_shop(shop.shop_id).filter(active=True).exists(),
+        "subscriptions": Plan.objects.for_shop(shop.shop_id).filter(active=True).exists(),
         "tax": {
             "mode": policy.tax.mode,
             # Stripe learns the address, and adds or finds the tax, only while the customer pays.

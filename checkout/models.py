@@ -8,10 +8,13 @@ from django.db import models
 from django.db.models import F, Q
 from uuid_utils.compat import uuid7
 
+from checkout.subscribing.models import SubscribeAttempt
 from commerce.models import Cart, Order
 from inventory.models import Hold
 from tenants.models import Shop
 from tenants.scoping import ShopQuerySet
+
+__all__ = ["CheckoutAttempt", "Shortage", "SubscribeAttempt"]
 
 
 class AttemptQuerySet(ShopQuerySet["CheckoutAttempt"]):

@@ -16,6 +16,7 @@ from checkout.contracts import Amounts
 from checkout.errors import SessionUnknown
 from checkout.models import CheckoutAttempt
 from checkout.settle import settle_session
+from checkout.subscribing.status import subscribed
 from commerce.gateway.failures import StripeFailure
 from commerce.models import Order, OrderLine
 from inventory.errors import InventoryBusy
@@ -69,6 +70,9 @@ class SessionSummary:
 
 def order_status(*, shop: ShopContext, session_id: str) -> OrderStatus:
     """The order behind a session. Settles it by the webhook's own verb when its event is late. Raises NotFound."""
+    if (found := subscribed(shop=shop, session_id=session_id)) is not None:
+        finalised = found.status in {"confirmed", "canceled"}
+        return OrderStatus(found.status, finalised, None, None, None if finalised else RETRY_AFTER_MS)
     attempt = _attempt(shop, session_id)
     asked_before = attempt.polled_at is not None
     if attempt.order.status in UNSETTLED and _may_ask_stripe(attempt, now=timezone.now()):

@@ -7,6 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from checkout import abandoned_carts, resolver, shortage_notes
+from checkout.subscribing import resolver as subscribing
 from tenants.task_roles import SystemTask
 
 log = structlog.get_logger(__name__)
@@ -15,9 +16,9 @@ log = structlog.get_logger(__name__)
 @shared_task(base=SystemTask, name="checkout.resolve_attempts", ignore_result=True)
 def resolve_attempts() -> None:
     """Finishes attempts that nobody waits for; works across shops, each under its own context."""
-    report = resolver.run_once(now=timezone.now())
-    if report.found:
-        log.info("attempts_resolved", found=report.found, resolved=report.resolved, failed=report.failed)
+    for report in (resolver.run_once(now=timezone.now()), subscribing.run_once(now=timezone.now())):
+        if report.found:
+            log.info("attempts_resolved", found=report.found, resolved=report.resolved, failed=report.failed)
 
 
 @shared_task(base=SystemTask, name="checkout.remove_abandoned_carts", ignore_result=True)

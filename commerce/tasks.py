@@ -15,6 +15,8 @@ from commerce.charges.reports import JobReport
 from commerce.ledger import fees
 from commerce.rentals import looking_after
 from commerce.returns import resolver
+from commerce.subscriptions import booking
+from commerce.subscriptions import resolver as operations
 from tenants.context import current_shop
 from tenants.task_roles import ShopTask, SystemTask
 
@@ -23,10 +25,10 @@ log = structlog.get_logger(__name__)
 
 @shared_task(base=SystemTask, name="commerce.post_fees", ignore_result=True)
 def post_fees() -> None:
-    """Every minute: Stripe's fees of orders that no event told of; each under its own shop."""
-    report = fees.run_once(now=timezone.now())
-    if report.found:
-        log.info("fees_posted", found=report.found, posted=report.posted, failed=report.failed)
+    """Every minute: Stripe's fees of orders and invoices that no event told of; each under its own shop."""
+    for report in (fees.run_once(now=timezone.now()), booking.run_once(now=timezone.now())):
+        if report.found:
+            log.info("fees_posted", found=report.found, posted=report.posted, failed=report.failed)
 
 
 @shared_task(base=SystemTask, name="commerce.resolve_refunds", ignore_result=True)
@@ -81,3 +83,11 @@ def release_deposits_of_shop(*, shop_id: str) -> None:
 def _tell(report: JobReport) -> None:
     if report.rows:
         log.info("rentals_money", job=report.job, rentals=len(report.rows), failed=report.failed)
+
+
+@shared_task(base=SystemTask, name="commerce.resolve_operations", ignore_result=True)
+def resolve_operations() -> None:
+    """Every half minute: operations on subscriptions whose answer was lost; each under its own shop."""
+    report = operations.run_once(now=timezone.now())
+    if report.found:
+        log.info("operations_resolved", found=report.found, ended=report.ended, failed=report.failed)

@@ -27,6 +27,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.couponredemption", "redeem"),
             ("commerce.taxrate", "percent"),
             ("commerce.plan", "loyalty"),
+            ("checkout.subscribeattempt", "person_add"),
         ),
     ),
     (
@@ -55,6 +56,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.journalentry", "account_balance"),
             ("commerce.reconciliationrecord", "merge"),
             ("commerce.subscription", "autorenew"),
+            ("commerce.subscriptionoperation", "published_with_changes"),
             ("commerce.invoice", "request_quote"),
             ("tenants.stripeobject", "link"),
             ("tenants.shoppayments", "key"),

@@ -94,6 +94,7 @@ class ShopSettingsInline(StackedInline[ShopSettings, Shop]):
         ),
         ("Rate limit", {"fields": ("checkout_rate_limit_enabled", "checkout_rate_limit_per_minute")}),
         ("Payments", {"fields": ("shortage_policy",)}),
+        ("Subscriptions", {"fields": ("subscription_grace_days",)}),
         ("Alerts", {"fields": ("alert_recipients",)}),
     )
 

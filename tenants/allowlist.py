@@ -59,6 +59,8 @@ CART = Rule("cart", SHOP, browsers=True)
 CATALOG = Rule("catalog", SHOP, browsers=True)
 CHECKOUT = Rule("checkout", SHOP, browsers=True)
 CHECKOUT_SUMMARY = Rule("checkout", SHOP, settles=True, browsers=True)
+# Browsers and edges subscribe as they check out; a server says by its token that it may.
+SUBSCRIBE = Rule("subscribe", SHOP, browsers=True, scope="payments:write")
 ORDER_STATUS = Rule("order_status", SHOP, settles=True, browsers=True)
 AVAILABILITY = Rule("availability", SHOP, browsers=True)
 VALIDATE = Rule(
@@ -88,6 +90,7 @@ RETURN = Rule(
 )
 # What is out comes back, whatever became of the shop; a new rental asks for an open shop itself.
 RENTAL = replace(RETURN, family="rental")
+SUBSCRIPTION = replace(RETURN, family="subscription")
 RECONCILIATION = Rule(
     "reconciliation",
     SHOP_AND_PLATFORM,
@@ -107,6 +110,7 @@ API: Mapping[str, Rule] = {
     "capabilities": CATALOG,
     "checkout-session": CHECKOUT,
     "checkout/session": CHECKOUT,
+    "subscribe": SUBSCRIBE,
     "order-status": ORDER_STATUS,
     "inventory/availability": AVAILABILITY,
     "inventory/validate": VALIDATE,
@@ -114,6 +118,8 @@ API: Mapping[str, Rule] = {
     "inventory/health": INVENTORY_HEALTH,
     "return": RETURN,
     "rental": RENTAL,
+    "subscription/cancel": SUBSCRIPTION,
+    "subscription/change": SUBSCRIPTION,
     "reconciliation": RECONCILIATION,
     "stripe-webhook": WEBHOOK,
     "billing/webhook": WEBHOOK,

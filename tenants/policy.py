@@ -64,6 +64,7 @@ class ShopPolicy:
     rental: RentalTerms
     deposit_mode: str
     saves_card: bool
+    subscription_grace_days: int
 
     @property
     def authorises_deposits(self) -> bool:
@@ -117,4 +118,5 @@ def effective_policy(row: ShopSettings) -> ShopPolicy:
         ),
         deposit_mode=row.deposit_mode,
         saves_card=row.saves_card,
+        subscription_grace_days=row.subscription_grace_days,
     )

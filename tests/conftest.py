@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.fixtures.standin",
     "tests.fixtures.trade",
     "tests.fixtures.stack",
+    "tests.fixtures.subscribers",
 ]
 
 

@@ -103,6 +103,8 @@ def _session_without_order(access: StripeAccess, session: Mapping[str, Any]) -> 
     account = access.scope.account
     if _orders(account).filter(session_id=session["id"], status__in=SETTLED).exists():
         return
+    if session.get("mode") == "subscription":
+        return  # no order's: its money is its invoices'
     shop_id = resolve_shop(scope=access.scope, event_object=session).shop_id
     if shop_id is None and not (session.get("metadata") or {}).get("order_id"):
         return  # not made by this product: a payment link of the account's own, say

@@ -11,11 +11,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from checkout.api.inputs import StartCheckoutInput, to_command
+from checkout.api.subscribe import summary_json
 from checkout.capabilities import capabilities
 from checkout.contracts import Amounts, CheckoutAnswer
 from checkout.rate_limit import Turnstile
 from checkout.start import start_checkout
 from checkout.status import order_status, session_summary
+from checkout.subscribing.status import subscribed
 from commerce.api.cacheable import cacheable
 from commerce.cart.cookie import read_cart_id
 from commerce.models import OrderLine
@@ -24,6 +26,7 @@ from tenants.api.inputs import read_input
 from tenants.client_ip import client_bucket
 from tenants.context import current_shop
 from tenants.errors import InvalidRequest
+from tenants.locales import choose_locale
 
 # Seconds. A storefront asks at its start or build; a setting that changes reaches it within this.
 MAX_AGE = 30
@@ -58,7 +61,12 @@ class CheckoutSummaryView(APIView):
     """`GET /api/checkout-session/{sessionId}`: lines and amounts for a thank-you page."""
 
     def get(self, request: Request, session_id: str) -> Response:
-        summary = session_summary(shop=current_shop(), session_id=session_id)
+        shop = current_shop()
+        if (found := subscribed(shop=shop, session_id=session_id)) is not None:
+            asked = request.query_params.get("locale", "")
+            locale = choose_locale(asked, offered=shop.policy.locales, default=shop.policy.default_locale)
+            return Response(summary_json(found, locale))
+        summary = session_summary(shop=shop, session_id=session_id)
         return Response(
             {
                 "sessionId": summary.session_id,

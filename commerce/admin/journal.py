@@ -48,7 +48,7 @@ class JournalLineInline(ReadOnlyInline[JournalLine, JournalEntry]):
 @admin.register(JournalEntry)
 class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
     shop_path = "shop"
-    list_display = ("posted", "shop_name", "kind_name", "reference", "order_link", "total", "balance")
+    list_display = ("posted", "shop_name", "kind_name", "reference", "of", "total", "balance")
     list_filter = (
         ("shop", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),
@@ -58,7 +58,7 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
     search_help_text = "Order number, or a reference such as cs_…"
     ordering = ("-id",)
     sortable_by = ("posted",)
-    fields = ("posted", "shop_name", "kind_name", "reference", "order_link", "total", "balance", "memo", "request_id")
+    fields = ("posted", "shop_name", "kind_name", "reference", "of", "total", "balance", "memo", "request_id")
     inlines = (JournalLineInline,)
     empty_text = "Nothing has been booked yet. The first paid order is."
     actions_list = ("statement",)
@@ -75,7 +75,7 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
         return (
             super()
             .get_queryset(request)
-            .select_related("shop__settings", "order")
+            .select_related("shop__settings", "order", "invoice")
             .annotate(
                 debit_total=Subquery(lines.annotate(found=debits).values("found")),
                 line_sum=Subquery(lines.annotate(found=Sum("amount")).values("found")),
@@ -104,9 +104,9 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
     def kind_name(self, entry: JournalEntry) -> str:
         return entry.get_kind_display()
 
-    @admin.display(description="Order")
-    def order_link(self, entry: JournalEntry) -> str:
-        return link_to(entry.order)
+    @admin.display(description="Order or invoice")
+    def of(self, entry: JournalEntry) -> str:
+        return link_to(entry.order or entry.invoice)
 
     @admin.display(description="Amount")
     def total(self, entry: JournalEntry) -> str:

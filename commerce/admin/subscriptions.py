@@ -1,4 +1,4 @@
-"""Subscriptions and their invoices as Stripe has them. Read-only: what is decided about them is decided at Stripe."""
+"""Subscriptions and their invoices as Stripe has them. Rows follow Stripe; what staff do goes through its verbs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from commerce.admin import stripe_links
 from commerce.admin.asking import NoReasonForm, asked_for
+from commerce.admin.change_page import PERMISSION, change_page
 from commerce.admin.display import document, mono, pairs, panel, shop_amount, shop_moment, table
 from commerce.admin.lists import KeySearch
+from commerce.admin.subscription_actions import ENDINGS, access_badge, operations_of
 from commerce.gateway.client import platform_scope
 from commerce.models import Invoice, Subscription
 from commerce.subscriptions.mirror import mirror_invoice, mirror_subscription
@@ -59,18 +61,20 @@ def ask_invoice(row: Invoice, mandate: Mandate) -> str:
 @admin.register(Subscription)
 class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
     shop_path = "shop"
-    list_display = ("subscription_id", "shop_name", "state", "customer_id", "period_end", "ending", "made")
+    list_display = ("subscription_id", "shop_name", "state", "plan", "email", "period_end", "ending", "made")
     list_filter = (
         ("shop", RelatedDropdownFilter),
         ("status", ChoicesDropdownFilter),
         ("created_at", RangeDateTimeFilter),
     )
-    search_fields = ("subscription_id", "customer_id")
-    search_help_text = "sub_…, cus_…"
+    search_fields = ("subscription_id", "customer_id", "email")
+    search_help_text = "sub_…, cus_…, or the e-mail address that subscribed"
     ordering = ("-id",)
     sortable_by = ("made",)
     empty_text = "No subscription yet. Stripe's events bring them."
+    actions_detail = ("change",)
     reason_actions = (
+        *ENDINGS,
         ReasonAction(
             name="ask",
             label="Ask Stripe again",
@@ -82,14 +86,28 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
         ),
     )
 
+    def change(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The button that leads to a page of its own: what it costs is shown there before it is done."""
+        return change_page(self, request, object_id)
+
+    # What unfold reads from an action's function.
+    vars(change).update(short_description="Change", url_path="change-plan", attrs={}, icon=None, variant=None)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        buttons = super().get_actions_detail(request, object_id)
+        may = request.user.has_perm(PERMISSION)
+        return [button for button in buttons if may or not button.action_name.endswith("subscription_change")]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        return super().get_queryset(request).select_related("shop__settings")
+        return super().get_queryset(request).select_related("shop__settings", "version__plan")
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """One shop's list has an index of its own."""
         return ("-created_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
 
     def key(self, term: str) -> Q:
+        if "@" in term:
+            return Q(email=term.lower())
         return Q(customer_id=term) if term.startswith("cus_") else Q(subscription_id=term)
 
     def get_fieldsets(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
@@ -97,7 +115,11 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
             return super().get_fieldsets(request, obj)
         row = obj
         return [
-            (None, {"fields": ("state", "shop_name", "period_end", "ending", "made")}),
+            (
+                None,
+                {"fields": ("state", "may_use", "shop_name", "plan", "email", "period_end", "ending", "made")},
+            ),
+            panel("What was done from here", lambda: operations_of(row)),
             panel("Items", lambda: document(row.items)),
             panel("Invoices", lambda: invoices_of(row)),
             panel("At Stripe", lambda: pairs(self.at_stripe(row))),
@@ -122,6 +144,16 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
     @admin.display(description="Status")
     def state(self, row: Subscription) -> str:
         return badge(row.get_status_display(), TONES.get(row.status, "plain"))
+
+    @admin.display(description="Plan")
+    def plan(self, row: Subscription) -> str:
+        if row.version is None:
+            return EMPTY
+        return link_to(row.version.plan)
+
+    @admin.display(description="May use it now")
+    def may_use(self, row: Subscription) -> str:
+        return access_badge(row)
 
     @admin.display(description="Paid period ends")
     def period_end(self, row: Subscription) -> str:

@@ -92,7 +92,7 @@ def _follow_within(
         post_charge_within(order=order, charge=row, now=now)
     if facts.received and facts.transaction is not None and not row.balance_transaction_id:
         row.balance_transaction_id = facts.transaction.id
-        post_fee_within(order=order, txn=facts.transaction, gross=facts.received, now=now)
+        post_fee_within(of=order, txn=facts.transaction, gross=facts.received, now=now)
     row.save()
     if row.status == was:
         return

@@ -17,6 +17,7 @@ from commerce.gateway.stamps import take_stamp
 from commerce.ledger.postings import post_dispute_within
 from commerce.orders.locks import order_for_update, order_tx
 from commerce.orders.models import Order
+from commerce.subscriptions.booking import invoice_of_within
 from tenants.audit import SETTLEMENT, record_audit
 from tenants.context import ShopContext
 from tenants.ownership import record_ownership
@@ -52,7 +53,12 @@ def mirror_dispute(*, shop: ShopContext, account: str, dispute_id: str) -> Dispu
         if order is not None:
             _flag(order)
             for movement in facts.movements:  # each once, by its own id, whichever read brings it
-                post_dispute_within(order=order, txn=movement, now=timezone.now())
+                post_dispute_within(of=order, txn=movement, now=timezone.now())
+        else:
+            invoice = invoice_of_within(shop_id=shop.shop_id, account=account, intent_id=facts.intent_id)
+            if invoice is not None:
+                for movement in facts.movements:
+                    post_dispute_within(of=invoice, txn=movement, now=timezone.now())
     return dispute
 
 

@@ -39,6 +39,7 @@ class DisputeFacts:
 class PlanItem:
     """One price of a subscription. `period_end` is the item's own: subscriptions have none any more."""
 
+    id: str
     price_id: str
     quantity: int | None
     period_start: datetime | None
@@ -67,7 +68,10 @@ class SubscriptionFacts:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFacts:
-    """Amounts in our minor units of `currency`. `subscription_id` is empty for an invoice of none."""
+    """Amounts in our minor units of `currency`. `subscription_id` is empty for an invoice of none.
+
+    `intent_id` is the payment that it is collected by, or was; `page_url` where the customer pays it.
+    """
 
     id: str
     subscription_id: str
@@ -83,6 +87,12 @@ class InvoiceFacts:
     next_attempt_at: datetime | None
     metadata: Mapping[str, str]
     created_at: datetime
+    tax: int = 0
+    total: int = 0
+    intent_id: str = ""
+    intent_status: str = ""
+    customer_email: str = ""
+    page_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,9 @@ def read_invoice(access: StripeAccess, invoice_id: str) -> InvoiceFacts:
     found = _call(
         access,
         "invoices.retrieve",
-        lambda client: client.v1.invoices.retrieve(invoice_id, None, cast("Any", _options(access))),
+        lambda client: client.v1.invoices.retrieve(
+            invoice_id, cast("Any", {"expand": ["payments.data.payment.payment_intent"]}), cast("Any", _options(access))
+        ),
     )
     return invoice_facts(_plain(found))
 
@@ -165,6 +177,7 @@ def subscription_facts(plain: Mapping[str, Any]) -> SubscriptionFacts:
         currency=str(plain.get("currency") or "").upper(),
         items=tuple(
             PlanItem(
+                id=str(item.get("id") or ""),
                 price_id=_id(item.get("price")),
                 quantity=item.get("quantity"),
                 period_start=_moment(item.get("current_period_start")),
@@ -187,6 +200,7 @@ def subscription_facts(plain: Mapping[str, Any]) -> SubscriptionFacts:
 def invoice_facts(plain: Mapping[str, Any]) -> InvoiceFacts:
     currency = str(plain["currency"]).upper()
     details = _part(_part(plain, "parent"), "subscription_details")
+    intent = _payment_of(plain)
     return InvoiceFacts(
         id=str(plain["id"]),
         subscription_id=_id(details.get("subscription")),
@@ -202,7 +216,23 @@ def invoice_facts(plain: Mapping[str, Any]) -> InvoiceFacts:
         next_attempt_at=_moment(plain.get("next_payment_attempt")),
         metadata=_texts(details.get("metadata")),
         created_at=_moment(plain["created"]) or datetime.now(UTC),
+        tax=sum(_minor(part.get("amount"), currency) for part in plain.get("total_taxes") or ()),
+        total=max(0, int(plain.get("total") or 0)) and _minor(plain.get("total"), currency),
+        intent_id=_id(intent),
+        intent_status=str(intent.get("status") or "") if isinstance(intent, Mapping) else "",
+        customer_email=str(plain.get("customer_email") or ""),
+        page_url=str(plain.get("hosted_invoice_url") or ""),
     )
+
+
+def _payment_of(plain: Mapping[str, Any]) -> object:
+    """The payment intent that collects the invoice: the paid one, else the newest. Several are possible where somebody
+    collects an invoice in parts at Stripe; this product doesn't.
+    """
+    payments = _part(plain, "payments").get("data") or ()
+    kept = [payment for payment in payments if payment.get("status") != "canceled"]
+    kept.sort(key=lambda payment: (payment.get("status") == "paid", int(payment.get("created") or 0)))
+    return _part(kept[-1], "payment").get("payment_intent") if kept else None
 
 
 def _plain(found: Any) -> Mapping[str, Any]:

@@ -52,6 +52,8 @@ class SessionFacts:
     shipping_address: Mapping[str, Any] | None
     lines: tuple[SessionLine, ...] = ()
     more_lines: bool = False
+    subscription_id: str = ""
+    invoice_id: str = ""
 
 
 def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -113,4 +115,6 @@ def session_facts(session: Mapping[str, Any]) -> SessionFacts:
         shipping_address=dict(shipping) or None,
         lines=tuple(session_line(item) for item in _part(session, "line_items").get("data") or ()),
         more_lines=bool(_part(session, "line_items").get("has_more")),
+        subscription_id=_id(session.get("subscription")),
+        invoice_id=_id(session.get("invoice")),
     )

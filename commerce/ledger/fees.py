@@ -58,7 +58,7 @@ def post_fee(*, shop: ShopContext, order_id: UUID, now: datetime) -> bool:
         order.charge_id, order.balance_transaction_id = charge.id, charge.transaction.id
         order.save(update_fields=["charge_id", "balance_transaction_id"])
         record_ownership(scope=access.scope, shop_id=shop.shop_id, objects=[("charge", charge.id)], source="settle")
-        post_fee_within(order=order, txn=charge.transaction, gross=charge.amount, now=now)
+        post_fee_within(of=order, txn=charge.transaction, gross=charge.amount, now=now)
     return True
 
 

@@ -19,8 +19,8 @@ from commerce.ledger.models import JournalLine
 # Waits for a twin that is posting the same, and then posts nothing: one statement, no savepoint.
 INSERT = """
 INSERT INTO commerce_journalentry
-    (shop_id, kind, reference, order_id, currency, source, memo, request_id, posted_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    (shop_id, kind, reference, order_id, invoice_id, currency, source, memo, request_id, posted_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT ON CONSTRAINT journal_posts_once DO NOTHING
 RETURNING id
 """
@@ -40,6 +40,7 @@ class Posting:
     currency: str
     amounts: Mapping[str, int]
     order_id: UUID | None = None
+    invoice_id: UUID | None = None
     source: str = ""
     memo: str = ""
     request_id: str = ""
@@ -66,6 +67,7 @@ def post_within(posting: Posting, *, now: datetime) -> bool:
                 posting.kind,
                 posting.reference,
                 posting.order_id,
+                posting.invoice_id,
                 posting.currency,
                 posting.source,
                 posting.memo[:200],

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from commerce.orders.models import Order
+from commerce.subscriptions.models import Invoice
 from tenants.models import Shop
 from tenants.scoping import ShopQuerySet
 
@@ -17,6 +18,7 @@ class JournalEntry(models.Model):
         CAPTURE = "capture", "Capture"
         FEE = "fee", "Stripe's fee"
         CONVERSION = "conversion", "Currency conversion"
+        INVOICE = "invoice", "Invoice paid"
         REFUND = "refund", "Refund"
         REFUND_REVERSAL = "refund_reversal", "Refund came back"
         DEPOSIT_KEPT = "deposit_kept", "Deposit kept"
@@ -33,6 +35,10 @@ class JournalEntry(models.Model):
     order = models.ForeignKey(
         Order, on_delete=models.PROTECT, null=True, blank=True, related_name="journal_entries", db_constraint=False
     )
+    # Of a subscription's money instead: an entry is of an order, of an invoice, or of neither.
+    invoice = models.ForeignKey(
+        Invoice, on_delete=models.PROTECT, null=True, blank=True, related_name="journal_entries", db_constraint=False
+    )
     currency = models.CharField(max_length=3)
     # The Stripe object whose money it is; entries from before this column are found by their order's charge.
     source = models.CharField(max_length=255, blank=True, default="", db_collation="C")
@@ -48,6 +54,9 @@ class JournalEntry(models.Model):
         permissions = (("adjust_journal", "Can book adjustments"),)
         constraints = (
             models.UniqueConstraint(name="journal_posts_once", fields=["shop", "kind", "reference"]),
+            models.CheckConstraint(
+                name="journal_of_order_or_invoice", condition=Q(order__isnull=True) | Q(invoice__isnull=True)
+            ),
             models.UniqueConstraint(name="journal_entry_shop_and_id", fields=["shop", "id"]),  # what its lines refer to
         )
         indexes = (

@@ -7,16 +7,17 @@ can be held against Stripe's own books object by object (tie_out.py).
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from commerce.charges.models import Charge
 from commerce.gateway.balance import BalanceFacts
 from commerce.ledger import accounts
 from commerce.ledger.journal import Posting, post_within
-from commerce.ledger.models import JournalEntry
+from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.money import format_minor
 from commerce.orders.models import Order
 from commerce.returns.models import Refund
+from commerce.subscriptions.models import Invoice
 
 Kind = JournalEntry.Kind
 
@@ -70,40 +71,114 @@ def post_charge_within(*, order: Order, charge: Charge, now: datetime) -> bool:
     )
 
 
-def post_fee_within(*, order: Order, txn: BalanceFacts, gross: int, now: datetime) -> bool:
-    """What Stripe kept of a charge of `gross` (minor units of the order's currency), by its balance transaction. Where
-    Stripe settles in another currency, the gross changes currency first.
+def post_invoice_within(*, invoice: Invoice, charge_id: str, now: datetime) -> bool:
+    """Money taken for a subscription. What was left on the customer's balance is income when it was paid: here is what
+    came in, and of its tax the share that came in with it.
     """
-    _convert_within(order=order, txn=txn, gross=gross, now=now)
+    tax = share_of_tax(invoice, invoice.amount_paid)
     return post_within(
         Posting(
-            shop_id=order.shop_id,
+            shop_id=invoice.shop_id,
+            kind=Kind.INVOICE,
+            reference=invoice.invoice_id,
+            currency=invoice.currency,
+            invoice_id=invoice.pk,
+            source=charge_id,
+            amounts={
+                accounts.CLEARING: invoice.amount_paid,
+                accounts.REVENUE: tax - invoice.amount_paid,
+                accounts.TAX: -tax,
+            },
+        ),
+        now=now,
+    )
+
+
+def share_of_tax(invoice: Invoice, amount: int) -> int:
+    """How much of the first `amount` of an invoice is tax, in minor units, rounded down: all of it has all the tax."""
+    return invoice.tax_amount * amount // invoice.total_amount if invoice.total_amount else 0
+
+
+def post_invoice_refund_within(
+    *, invoice: Invoice, refund_id: str, txn: BalanceFacts, amount: int, now: datetime
+) -> bool:
+    """Money of a subscription that went back, `amount` in minor units, on top of what had gone back before."""
+    _convert_within(of=invoice, txn=txn, gross=-amount, now=now)
+    before = share_of_tax(invoice, invoice.refunded_amount)
+    tax = share_of_tax(invoice, invoice.refunded_amount + amount) - before
+    return post_within(
+        Posting(
+            shop_id=invoice.shop_id,
+            kind=Kind.REFUND,
+            reference=refund_id,
+            currency=invoice.currency,
+            invoice_id=invoice.pk,
+            source=refund_id,
+            amounts={accounts.CLEARING: -amount, accounts.TAX: tax, accounts.RETURNS: amount - tax},
+        ),
+        now=now,
+    )
+
+
+def post_invoice_refund_reversal_within(
+    *, invoice: Invoice, refund_id: str, txn: BalanceFacts, amount: int, now: datetime
+) -> bool:
+    """A refund of a subscription's money that came back: the exact opposite of what was posted for it."""
+    posted = JournalLine.objects.for_shop(invoice.shop_id).filter(
+        entry__shop_id=invoice.shop_id, entry__kind=Kind.REFUND, entry__reference=refund_id
+    )
+    _convert_within(of=invoice, txn=txn, gross=amount, now=now)
+    return post_within(
+        Posting(
+            shop_id=invoice.shop_id,
+            kind=Kind.REFUND_REVERSAL,
+            reference=refund_id,
+            currency=invoice.currency,
+            invoice_id=invoice.pk,
+            source=refund_id,
+            amounts={line.account: -line.amount for line in posted},
+        ),
+        now=now,
+    )
+
+
+def _behind(of: Order | Invoice) -> dict[str, Any]:
+    """Whose money it is, as a posting says it."""
+    if isinstance(of, Order):
+        return {"shop_id": of.shop_id, "order_id": of.pk, "request_id": of.request_id}
+    return {"shop_id": of.shop_id, "invoice_id": of.pk}
+
+
+def post_fee_within(*, of: Order | Invoice, txn: BalanceFacts, gross: int, now: datetime) -> bool:
+    """What Stripe kept of a charge of `gross` (minor units of what it paid for), by its balance transaction. Where
+    Stripe settles in another currency, the gross changes currency first.
+    """
+    _convert_within(of=of, txn=txn, gross=gross, now=now)
+    return post_within(
+        Posting(
+            **_behind(of),
             kind=Kind.FEE,
             reference=txn.id,
             currency=txn.currency,
-            order_id=order.pk,
             source=txn.source,
-            request_id=order.request_id,
             amounts={accounts.FEES: txn.fee, accounts.CLEARING: -txn.fee},
         ),
         now=now,
     )
 
 
-def post_dispute_within(*, order: Order, txn: BalanceFacts, now: datetime) -> bool:
+def post_dispute_within(*, of: Order | Invoice, txn: BalanceFacts, now: datetime) -> bool:
     """Money that a dispute took or gave back, and Stripe's fee with it, by one of the dispute's balance transactions.
     `txn.source` is the dispute. Once per transaction: withdrawal and reinstatement are two.
     """
     kind = Kind.DISPUTE_WITHDRAWN if txn.amount < 0 else Kind.DISPUTE_REINSTATED
     return post_within(
         Posting(
-            shop_id=order.shop_id,
+            **_behind(of),
             kind=kind,
             reference=txn.id,
             currency=txn.currency,
-            order_id=order.pk,
             source=txn.source,
-            request_id=order.request_id,
             amounts={
                 accounts.CLEARING: txn.amount - txn.fee,
                 accounts.DISPUTES: -txn.amount,
@@ -144,7 +219,7 @@ def post_refund_reversal_within(*, order: Order, refund: Refund, txn: BalanceFac
 def _refund_within(
     *, order: Order, refund: Refund, txn: BalanceFacts, kind: JournalEntry.Kind, sign: int, now: datetime
 ) -> bool:
-    _convert_within(order=order, txn=txn, gross=-sign * refund.amount, now=now)
+    _convert_within(of=order, txn=txn, gross=-sign * refund.amount, now=now)
     return post_within(
         Posting(
             shop_id=order.shop_id,
@@ -165,25 +240,23 @@ def _refund_within(
     )
 
 
-def _convert_within(*, order: Order, txn: BalanceFacts, gross: int, now: datetime) -> None:
+def _convert_within(*, of: Order | Invoice, txn: BalanceFacts, gross: int, now: datetime) -> None:
     """An entry has one currency: the gross leaves the charge's in one, and arrives in the settlement's in another."""
-    if txn.currency == order.currency:
+    if txn.currency == of.currency:
         return
-    became = f"{format_minor(abs(gross), order.currency, 'en')} as {format_minor(abs(txn.amount), txn.currency, 'en')}"
+    became = f"{format_minor(abs(gross), of.currency, 'en')} as {format_minor(abs(txn.amount), txn.currency, 'en')}"
     for side, currency, amount in (
-        ("out", order.currency, -gross),
+        ("out", of.currency, -gross),
         ("in", txn.currency, txn.amount),
     ):
         post_within(
             Posting(
-                shop_id=order.shop_id,
+                **_behind(of),
                 kind=Kind.CONVERSION,
                 reference=f"{txn.id}:{side}",
                 currency=currency,
-                order_id=order.pk,
                 source=txn.source,
                 memo=became,
-                request_id=order.request_id,
                 amounts={accounts.CLEARING: amount, accounts.EXCHANGE: -amount},
             ),
             now=now,

@@ -17,6 +17,7 @@ from commerce.gateway.client import StripeAccess, access_for_account, access_of
 from commerce.ledger.accounts import CLEARING
 from commerce.ledger.models import JournalEntry, JournalLine
 from commerce.orders.models import Order
+from commerce.subscriptions.models import Invoice
 from tenants.context import ShopContext
 from tenants.models import StripeObject
 
@@ -108,11 +109,12 @@ def differences_of(*, shop: ShopContext, access: StripeAccess, source: str) -> l
 
 
 def _accounts(shop: ShopContext) -> Iterator[StripeAccess]:
-    """Every account that orders of the shop were paid into, today's first."""
+    """Every account that orders and subscriptions of the shop were paid into, today's first."""
     today = access_of(shop)
     yield today
     used = Order.objects.for_shop(shop.shop_id).order_by().values_list("stripe_account", flat=True).distinct()
-    for account in sorted(set(used) - {today.scope.account}):
+    billed = Invoice.objects.for_shop(shop.shop_id).order_by().values_list("stripe_account", flat=True).distinct()
+    for account in sorted({*used, *billed} - {today.scope.account}):
         yield access_for_account(shop, account)
 
 
@@ -176,7 +178,7 @@ def _owners(access: StripeAccess, sources: Iterable[str]) -> dict[str, str]:
 def _posted_sources(shop_id: str, account: str, since: datetime, until: datetime) -> set[str]:
     """Objects that the journal says moved the balance of this account in the period."""
     entries = JournalEntry.objects.for_shop(shop_id).filter(
-        posted_at__gte=since, posted_at__lt=until, order__stripe_account=account
+        Q(order__stripe_account=account) | Q(invoice__stripe_account=account), posted_at__gte=since, posted_at__lt=until
     )
     own = entries.exclude(source="").values_list("source", flat=True).distinct()
     older = entries.filter(source="", kind=JournalEntry.Kind.CAPTURE).values_list("order__charge_id", flat=True)

@@ -18,6 +18,7 @@ MOST_CHECKOUTS_PER_MINUTE = 10_000
 
 LONGEST_RENTAL_DAYS = 366
 LONGEST_RENTAL_HORIZON_DAYS = 730
+MOST_GRACE_DAYS = 90
 """Two years ahead. A booking writes one row per day and article, and nobody knows next decade's prices."""
 
 LONGEST_NOTE = 1200
@@ -228,6 +229,12 @@ class ShopSettings(models.Model):
         default=False,
         help_text="For late fees and damage beyond the deposit. The payment page asks the customer's consent. "
         "Authorised deposits need it anyway.",
+    )
+    subscription_grace_days = models.PositiveSmallIntegerField(
+        default=7,
+        validators=[MaxValueValidator(MOST_GRACE_DAYS)],
+        verbose_name="days of grace",
+        help_text="How long a subscriber whose renewal isn't paid keeps what they have.",
     )
     alert_recipients = ArrayField(models.EmailField(), default=list, blank=True)
     updated_at = models.DateTimeField(auto_now=True)

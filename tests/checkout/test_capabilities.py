@@ -51,6 +51,7 @@ def test_a_plain_shop(trade: Trade, settings: Settings) -> None:
         },
         "shipping": False,
         "coupons": False,
+        "subscriptions": False,
         "tax": {"mode": "none", "knownBeforePayment": True},
         "rental": None,
     }

@@ -165,6 +165,36 @@ def checkout(path: str) -> Probe:
     return asks
 
 
+def subscribe(world: World) -> Iterator[Ask]:
+    """The other shop's plan, alone and under the key of one of its customers."""
+    wish = {"planId": f"plan-of-{world.there.shop_id}", "email": f"subscriber@{world.there.shop_id}.example"}
+    for headers in ({}, {"Idempotency-Key": f"wish-of-{world.there.shop_id}"}, *tokens(world)):
+        yield Ask("POST", "/api/subscribe", wish, headers)
+    yield Ask("POST", "/api/subscribe", {**wish, "email": f"somebody@{world.there.shop_id}.example"})
+    yield Ask("POST", "/api/subscribe", {**wish, "shopId": world.there.shop_id})
+    yield Ask("POST", "/api/subscribe", {**wish, "returnUrl": f"https://{world.there.trade.host}/en/thank-you"})
+    session_id = f"cs_test_wish_of_{world.there.shop_id}"
+    yield Ask("GET", f"/api/order-status?session_id={session_id}")
+    yield Ask("GET", f"/api/checkout-session/{session_id}")
+
+
+def operations(what: str) -> Probe:
+    """The other shop's subscription, and the key of what was done to it."""
+
+    def asks(world: World) -> Iterator[Ask]:
+        path, shop_id = f"/api/subscription/{what}", world.there.shop_id
+        terms = {"planId": f"plan-of-{shop_id}", "prorate": "none"} if what == "change" else {"atPeriodEnd": True}
+        for headers in tokens(world):
+            for key in ("tried", f"operation-of-{shop_id}", f"change-of-{shop_id}"):
+                wish = {"subscriptionId": f"sub_of_{shop_id}", "idempotencyKey": key, **terms}
+                yield Ask("POST", path, wish, headers)
+                yield Ask("POST", path, {**wish, "shopId": shop_id}, headers)
+                if what == "change":
+                    yield Ask("POST", path, {**wish, "preview": True}, headers)
+
+    return asks
+
+
 def order_status(world: World) -> Iterator[Ask]:
     for order in Order.objects.for_shop(world.there.shop_id):
         for name in (order.session_id, order.pk, order.number, order.payment_intent_id or "pi_1"):
@@ -246,6 +276,9 @@ PROBES: dict[str, Probe] = {
     "api/checkout/session": checkout("/api/checkout/session"),
     "api/checkout-session/<str:session_id>": summary,
     "api/order-status": order_status,
+    "api/subscribe": subscribe,
+    "api/subscription/cancel": operations("cancel"),
+    "api/subscription/change": operations("change"),
     "api/stripe-webhook": webhook("/api/stripe-webhook"),
     "api/billing/webhook": webhook("/api/billing/webhook"),
     # Last: it empties the cart that the others buy.

@@ -12,13 +12,15 @@ from uuid import UUID
 from axes.models import AccessAttempt
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from checkout.models import Shortage
+from checkout.models import Shortage, SubscribeAttempt
 from commerce.cart.cookie import COOKIE_NAME
+from commerce.ledger.journal import Posting, post_within
 from commerce.models import (
     Charge,
     ChargeLink,
@@ -38,10 +40,12 @@ from commerce.models import (
     StripePlanPrice,
     StripeTaxRate,
     Subscription,
+    SubscriptionOperation,
     TaxRate,
 )
 from commerce.returns.claiming import ReturnCommand
 from commerce.returns.refunding import return_order
+from commerce.subscriptions.commands import Wish
 from inventory.bulk.batches import receive_import_within
 from inventory.bulk.rows import Mode
 from inventory.bulk.working import work_on
@@ -55,7 +59,7 @@ from tenants.staff import SEE_EVERY_SHOP
 from tenants.tokens import issue_front_door_token
 from tests.factories.commerce import CouponFactory, ProductFactory, ProductTextFactory, VariantFactory
 from tests.factories.inventory import PoolFactory, PoolRouteFactory, StockRowFactory
-from tests.factories.plans import make_plan
+from tests.factories.plans import PlanVersionFactory, make_plan
 from tests.fixtures.periods import monday
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Buyer, Trade, open_trade
@@ -311,20 +315,53 @@ def finish(side: Side, standin: StandIn) -> None:
         stripe_key=f"rate-of-{side.shop_id}", keyed_at=timezone.now(), stripe_id=f"txr_of_{side.shop_id}",
     )  # fmt: skip
     plan = make_plan(side.trade.shop, f"plan-of-{side.shop_id}")
+    PlanVersionFactory(plan=plan.plan, number=2, amount=1111)
     StripePlanPrice.objects.create(
         shop=side.trade.shop, version=plan, stripe_account="acct_standin", livemode=False,
         stripe_key=f"plan-price-of-{side.shop_id}", price_id=f"price_of_{side.shop_id}",
+    )  # fmt: skip
+    SubscribeAttempt.objects.create(
+        shop=side.trade.shop, version=plan, plan_code=plan.plan.code, email=f"subscriber@{side.shop_id}.example",
+        quantity=1, client_key=f"wish-of-{side.shop_id}", digest="0" * 64, stripe_account="acct_standin",
+        stripe_key=f"subscribe-key-of-{side.shop_id}", stripe_params={"ui_mode": "hosted_page"},
+        session_id=f"cs_test_wish_of_{side.shop_id}", session_expires_at=timezone.now(), state="closed",
+        outcome="completed", subscription_id=f"sub_of_{side.shop_id}", created_at=timezone.now(),
+        closed_at=timezone.now(),
     )  # fmt: skip
     read = {"read_stamp": 1, "read_at": timezone.now(), "created_at": timezone.now(), "stripe_account": "acct_standin"}
     Dispute.objects.create(
         shop=side.trade.shop, order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(),
         dispute_id=f"du_of_{side.shop_id}", status="needs_response", currency="EUR", amount=2500, **read,
     )  # fmt: skip
-    Subscription.objects.create(shop=side.trade.shop, subscription_id=f"sub_of_{side.shop_id}", status="active", **read)
-    Invoice.objects.create(
+    subscription = Subscription.objects.create(
+        shop=side.trade.shop, subscription_id=f"sub_of_{side.shop_id}", status="active", version=plan,
+        email=f"subscriber@{side.shop_id}.example", **read,
+    )  # fmt: skip
+    named = {"subscription_id": f"sub_of_{side.shop_id}", "key": f"api:operation-of-{side.shop_id}"}
+    for wish in (
+        Wish(kind=SubscriptionOperation.Kind.CANCEL_AT_END, **named),
+        Wish(
+            kind=SubscriptionOperation.Kind.CHANGE, subscription_id=named["subscription_id"], prorate="none",
+            key=f"api:change-of-{side.shop_id}", plan_code=f"plan-of-{side.shop_id}",
+        ),
+    ):  # fmt: skip
+        SubscriptionOperation.objects.create(
+            shop=side.trade.shop, subscription=subscription, kind=wish.kind, state="done", digest=wish.digest(),
+            idempotency_key=wish.key, stripe_key=f"stripe-{wish.key}", stripe_params={}, reason=f"Left {side.shop_id}",
+            acting=f"staff:clerk-of-{side.shop_id}", created_at=timezone.now(), finished_at=timezone.now(),
+        )  # fmt: skip
+    invoice = Invoice.objects.create(
         shop=side.trade.shop, invoice_id=f"in_of_{side.shop_id}", status="paid", currency="EUR", amount_due=1900,
         amount_paid=1900, amount_remaining=0, **read,
     )  # fmt: skip
+    with transaction.atomic():
+        post_within(
+            Posting(
+                shop_id=side.shop_id, kind="invoice", reference=f"in_of_{side.shop_id}", currency="EUR",
+                invoice_id=invoice.pk, amounts={"stripe_clearing": 1900, "revenue": -1900},
+            ),
+            now=timezone.now(),
+        )  # fmt: skip
     Shortage.objects.create(
         shop=side.trade.shop, order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(),
         reason=f"Sold out at {side.shop_id}", policy="review", opened_at=timezone.now(), note_due_at=timezone.now(),

@@ -170,12 +170,13 @@ def test_a_subscription_follows_the_newest_read(trade: Trade, standin: StandIn) 
         assert tell(type_, early if number % 2 else now, f"evt_{number}") == "processed"
     row = Subscription.objects.get()
     assert (row.shop_id, row.status, row.cancel_at_period_end, row.items, row.latest_invoice_id) == (
-        "band", "active", True, [{"price": "price_1", "quantity": 2}], "in_1",
+        "band", "active", True, [{"id": "si_1", "price": "price_1", "quantity": 2}], "in_1",
     )  # fmt: skip
     assert row.current_period_end is not None
     assert set(StripeObject.objects.values_list("kind", "object_id")) == {
         ("subscription", "sub_1"),
         ("invoice", "in_1"),
+        ("customer", "cus_1"),
     }
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 from checkout.metrics import CONFIRMED_SECONDS
 from checkout.models import CheckoutAttempt
 from checkout.settle import SessionVerdict, attempt_behind, judge_session, settle_session
+from checkout.subscribing.settle import settle_subscribing
 from commerce.gateway.client import access_for_account, read_session
 from commerce.models import Order
 from commerce.orders.states import may_move
@@ -14,12 +15,16 @@ from tenants.context import ShopContext
 from webhooks.envelope import Envelope
 from webhooks.handlers import charge
 
+SUBSCRIPTION = "subscription"
 # A paid order stays what it is, whatever is said of its session afterwards.
 SETTLED = frozenset({Order.Status.CONFIRMED, Order.Status.REVIEW, Order.Status.REFUNDED})
 
 
 def settle(shop: ShopContext, event: Envelope) -> None:
     """Settles the event's session by what Stripe says now, so that late and disordered events can't mislead."""
+    if event.object.get("mode") == SUBSCRIPTION:
+        settle_subscribing(shop=shop, session_id=event.object_id, account=event.account)
+        return
     if charge.settled(shop, event):
         return
     settlement = settle_session(shop=shop, session_id=event.object_id, account=event.account)
@@ -46,6 +51,9 @@ SAID = {
 
 def foretell(shop: ShopContext, event: Envelope) -> str:
     """What `settle` would do now, from Stripe's word and the order's state. Writes nothing; raises as it would."""
+    if event.object.get("mode") == SUBSCRIPTION:
+        session = read_session(access_for_account(shop, event.account), event.object_id)
+        return f"Stripe says of the session that {SAID[judge_session(session)]}. It sells a subscription, and no order."
     return charge.link_foretold(shop, event) or foretell_session(shop, event.object_id, event.account)
 
 

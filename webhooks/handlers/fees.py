@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.utils import timezone
 
 from commerce.ledger.fees import PAID, post_fee
-from commerce.models import Order
+from commerce.models import Invoice, Order
+from commerce.subscriptions.booking import book_payment, is_due_for_booking
 from tenants.context import ShopContext
 from webhooks.envelope import Envelope
 from webhooks.handlers import charge
@@ -22,3 +23,8 @@ def booked(shop: ShopContext, event: Envelope) -> None:
     order = orders.filter(status__in=PAID, balance_transaction_id="").first() if intent_id else None
     if order is not None:
         post_fee(shop=shop, order_id=order.pk, now=timezone.now())
+    elif intent_id:
+        invoices = Invoice.objects.for_shop(shop.shop_id).filter(stripe_account=event.account)
+        invoice = invoices.filter(payment_intent_id=intent_id).first()
+        if invoice is not None and is_due_for_booking(invoice):
+            book_payment(shop=shop, invoice_id=invoice.pk, now=timezone.now())
