@@ -46,6 +46,7 @@ from webhooks import cursor_admin as cursor_admin  # registers its page
 from webhooks import finding_admin as finding_admin  # registers its page
 from webhooks.dead_letters import REPLAYABLE, Replay, associate_event, replay_event
 from webhooks.dispatch import HANDLERS
+from webhooks.dissociation_admin import TAKE_BACK
 from webhooks.masking import masked, masked_text
 from webhooks.models import EventDelivery, StripeEvent
 from webhooks.rehearsal import rehearse_event
@@ -143,7 +144,7 @@ class AssociateForm(ReasonForm):
     shop = forms.ModelChoiceField(
         Shop.objects.order_by("name"),
         widget=widgets.UnfoldAdminSelectWidget,
-        help_text="All later events about the same object are this shop's too. This can't be taken back here.",
+        help_text="Later events about the same object are this shop's too. Until one is processed it can be undone.",
     )
 
 
@@ -234,6 +235,7 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
             help="For dead letters whose object is no known shop's. Who said so, when and why is kept.",
             form=AssociateForm,
         ),
+        TAKE_BACK,
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StripeEvent]:

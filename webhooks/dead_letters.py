@@ -66,7 +66,7 @@ def associate_event(*, event_pk: int, shop_id: str, scope: StaffScope, reason: s
     if not scope.sees(shop_id) or not Shop.objects.filter(pk=shop_id, settings__isnull=False).exists():
         raise NotFound("There is no such shop.")
     with transaction.atomic(durable=True):  # tx 1
-        event = _locked(event_pk, scope)
+        event = locked_event(event_pk, scope)
         if event.status != Status.DEAD or event.shop_id is not None:
             raise NotReplayable("Its shop is known." if event.shop_id else "It is no dead letter.")
         if not event.object_id:
@@ -99,7 +99,8 @@ def _handled(event: StripeEvent, shop_id: str) -> Replay:
     return Replay(event.event_id, outcome, shop_id, "" if outcome == "processed" else event.error)
 
 
-def _locked(event_pk: int, scope: StaffScope) -> StripeEvent:
+def locked_event(event_pk: int, scope: StaffScope) -> StripeEvent:
+    """The event, locked. Raises NotFound, also outside `scope`."""
     event = scope.rows(StripeEvent.objects.select_for_update(no_key=True), "shop").filter(pk=event_pk).first()
     if event is None:
         raise NotFound("There is no such event.")
@@ -108,7 +109,7 @@ def _locked(event_pk: int, scope: StaffScope) -> StripeEvent:
 
 @transaction.atomic(durable=True)
 def _take_up(*, event_pk: int, scope: StaffScope, reason: str, acting: Actor) -> tuple[StripeEvent, Triage]:
-    event = _locked(event_pk, scope)
+    event = locked_event(event_pk, scope)
     if event.status not in REPLAYABLE:
         raise NotReplayable(f"The event is {event.get_status_display().lower()}: there is nothing to replay.")
     was = event.status
