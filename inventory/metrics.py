@@ -65,12 +65,15 @@ class InventoryGauges:
         violations = GaugeMetricFamily(
             "stock_invariant_violations", "Stock rows that differ from their history.", labels=_SHOP
         )
+        checked = GaugeMetricFamily("stock_rows_checked", "Stock rows that the last proof compared.", labels=_SHOP)
         for run in InventoryRun.objects.order_by("kind", "-finished_at").distinct("kind"):
             if run.kind == InventoryRun.Kind.REAP:
                 reaped.add_metric([NO_SHOP], run.finished_at.timestamp())
             else:
                 violations.add_metric([NO_SHOP], 0)
+                checked.add_metric([NO_SHOP], run.report["rows"])
                 for owner_id, count in run.report["drifted"].items():
                     violations.add_metric([owner_id], count)
         yield reaped
         yield violations
+        yield checked
