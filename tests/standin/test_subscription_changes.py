@@ -283,6 +283,15 @@ def test_refused_changes(client: stripe.StripeClient, standin: Running, params: 
     assert client.v1.subscriptions.retrieve(subscription.id).to_dict() == before
 
 
+def test_a_price_that_does_not_recur_is_no_item(client: stripe.StripeClient, standin: Running) -> None:
+    subscription = subscribe(client, standin, plan(client).id)
+    once = plan(client, recurring=None)
+    for sent in ({"price": once.id}, {"price": once.id, "id": item_of(subscription).id}):
+        with pytest.raises(stripe.InvalidRequestError) as caught:
+            client.v1.subscriptions.update(subscription.id, {"items": [sent]})  # type: ignore[list-item]
+        assert caught.value.param == "items[0][price]"
+
+
 def test_accounts_are_apart(client: stripe.StripeClient, standin: Running) -> None:
     subscription = subscribe(client, standin, plan(client).id)
     connected: Any = {"stripe_account": "acct_veil"}

@@ -45,8 +45,6 @@ def check_prices(prices: list[Json], param: str) -> None:
     """One currency and one interval. Stripe also mixes intervals in one subscription; the stand-in doesn't."""
     if len(prices) > MOST_ITEMS:
         raise bad_request(f"A subscription takes up to {MOST_ITEMS} items.", param=param)
-    if any(price["type"] != "recurring" for price in prices):
-        raise bad_request("A subscription takes recurring prices only.", param=param)
     if len({price["currency"] for price in prices}) > 1:
         raise bad_request("All items of a subscription must have the same currency.", param=param)
     intervals = {(price["recurring"]["interval"], price["recurring"]["interval_count"]) for price in prices}

@@ -39,8 +39,15 @@ def new(unit: Unit, sent: list[Json], path: str = "items") -> list[Item]:
 
 def _new(unit: Unit, sent: Json, path: str) -> Item:
     subscribing.refuse_others(sent, SENT, "an item")
-    price = session_lines.price_of(unit, sent, path)
+    price = _price(unit, sent, path)
     return Item(price, sent.get("quantity", 1), _rates(unit, sent), catalog.merged_metadata({}, sent.get("metadata")))
+
+
+def _price(unit: Unit, sent: Json, path: str) -> Json:
+    price = session_lines.price_of(unit, sent, path)
+    if price["type"] != "recurring":
+        raise bad_request("A subscription takes recurring prices only.", param=f"{path}[price]")
+    return price
 
 
 def _rates(unit: Unit, sent: Json) -> list[Json]:
@@ -79,7 +86,7 @@ def _change_one(unit: Unit, change: Change, item: Json, wanted: Json, path: str)
         change.pairs.append((before, None))
         return
     if "price" in wanted or "price_data" in wanted:
-        item["price"] = session_lines.price_of(unit, wanted, path)
+        item["price"] = _price(unit, wanted, path)
         item["plan"] = billing_shapes.plan(item["price"])
         # Stripe's rule: a new price without a quantity is one of it.
         item["quantity"] = 1
