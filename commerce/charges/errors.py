@@ -8,4 +8,4 @@ from tenants.errors import HoldfastError
 class PaymentOfNobody(HoldfastError):
     """A payment that names a charge which this shop hasn't got."""
 
-    code = "payment_without_charge"
+    code = "wrong_state"
