@@ -13,6 +13,7 @@ from commerce.rentals.models import Rental, RentalEvent, RentalLine, RentalUnits
 from commerce.returns.models import Refund, Return, ReturnLine
 from commerce.shipping.models import ShippingOption
 from commerce.subscriptions.models import Invoice, Subscription
+from commerce.subscriptions.note_models import SubscriptionNote
 from commerce.subscriptions.operation_models import SubscriptionOperation
 from commerce.taxes.models import StripeTaxRate, TaxRate
 
@@ -48,6 +49,7 @@ __all__ = [
     "StripePlanPrice",
     "StripeTaxRate",
     "Subscription",
+    "SubscriptionNote",
     "SubscriptionOperation",
     "TaxRate",
     "Variant",

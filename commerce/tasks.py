@@ -15,7 +15,7 @@ from commerce.charges.reports import JobReport
 from commerce.ledger import fees
 from commerce.rentals import looking_after
 from commerce.returns import resolver
-from commerce.subscriptions import booking
+from commerce.subscriptions import booking, telling
 from commerce.subscriptions import resolver as operations
 from tenants.context import current_shop
 from tenants.task_roles import ShopTask, SystemTask
@@ -91,3 +91,11 @@ def resolve_operations() -> None:
     report = operations.run_once(now=timezone.now())
     if report.found:
         log.info("operations_resolved", found=report.found, ended=report.ended, failed=report.failed)
+
+
+@shared_task(base=SystemTask, name="commerce.tell_subscribers", ignore_result=True)
+def tell_subscribers() -> None:
+    """Every minute: mails about payments that failed or wait for the customer, and about trials that end."""
+    report = telling.run_once(now=timezone.now())
+    if report.found:
+        log.info("subscribers_told", found=report.found, sent=report.sent)

@@ -31,6 +31,7 @@ app.conf.beat_schedule = {
     "look-after-rentals": {"task": "commerce.look_after_rentals", "schedule": 60.0},
     "prune-days": {"task": "inventory.prune_days", "schedule": crontab(hour="3", minute="50")},
     "work-on-rentals-money": {"task": "commerce.work_on_rentals_money", "schedule": 900.0},
+    "tell-subscribers": {"task": "commerce.tell_subscribers", "schedule": 60.0},
     "resolve-subscription-operations": {"task": "commerce.resolve_operations", "schedule": 30.0},
     "sweep-imports": {"task": "inventory.sweep_imports", "schedule": 60.0},
     "remove-abandoned-carts": {"task": "checkout.remove_abandoned_carts", "schedule": crontab(hour="3", minute="40")},

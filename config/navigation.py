@@ -58,6 +58,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("commerce.subscription", "autorenew"),
             ("commerce.subscriptionoperation", "published_with_changes"),
             ("commerce.invoice", "request_quote"),
+            ("commerce.subscriptionnote", "forward_to_inbox"),
             ("tenants.stripeobject", "link"),
             ("tenants.shoppayments", "key"),
             ("tenants.shopcredential", "badge"),

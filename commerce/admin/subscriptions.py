@@ -7,15 +7,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 
 from commerce.admin import stripe_links
 from commerce.admin.asking import NoReasonForm, asked_for
 from commerce.admin.change_page import PERMISSION, change_page
 from commerce.admin.display import document, mono, pairs, panel, shop_amount, shop_moment, table
-from commerce.admin.lists import KeySearch
+from commerce.admin.lists import KeySearch, LastingFilter, saved_view
 from commerce.admin.subscription_actions import ENDINGS, access_badge, operations_of
 from commerce.gateway.client import platform_scope
-from commerce.models import Invoice, Subscription
+from commerce.models import Invoice, JournalEntry, Subscription, SubscriptionNote
 from commerce.subscriptions.mirror import mirror_invoice, mirror_subscription
 from tenants.backoffice import (
     ChoicesDropdownFilter,
@@ -175,7 +176,7 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
 def invoices_of(row: Subscription) -> str:
     found = Invoice.objects.for_shop(row.shop_id).filter(subscription_id=row.subscription_id).order_by("-created_at")
     return table(
-        ("Invoice", "Status", "Due", "Paid", "Tries", "Made"),
+        ("Invoice", "Status", "Due", "Paid", "Tries", "Next try", "Made"),
         [
             (
                 link_to(invoice),
@@ -183,6 +184,7 @@ def invoices_of(row: Subscription) -> str:
                 shop_amount(row.shop, invoice.amount_due, invoice.currency),
                 shop_amount(row.shop, invoice.amount_paid, invoice.currency),
                 invoice.attempt_count,
+                shop_moment(row.shop, invoice.next_attempt_at),
                 shop_moment(row.shop, invoice.created_at),
             )
             for invoice in found[:MOST_INVOICES]
@@ -192,12 +194,66 @@ def invoices_of(row: Subscription) -> str:
     )
 
 
+class TroubleFilter(LastingFilter):
+    """What dunning is about: payments that were tried and are missing."""
+
+    title = "trouble"
+    parameter_name = "trouble"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("past_due", "Past due"), ("action", "Needs authentication")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+        failing = Q(status=Invoice.Status.OPEN, attempt_count__gt=0)
+        if self.value() == "past_due":
+            return queryset.filter(failing)
+        return queryset.filter(failing, needs_action=True) if self.value() == "action" else queryset
+
+
+def notes_of(row: Invoice) -> str:
+    notes = SubscriptionNote.objects.for_shop(row.shop_id).filter(invoice=row).order_by("-id")[:MOST_INVOICES]
+    return table(
+        ("Noted", "What", "State", "To", "Sent", "Trouble"),
+        [
+            (
+                link_to(note, shop_moment(row.shop, note.created_at)),
+                note.get_kind_display(),
+                note.get_state_display(),
+                note.sent_to or EMPTY,
+                shop_moment(row.shop, note.sent_at),
+                note.error or EMPTY,
+            )
+            for note in notes
+        ],
+        empty="Nothing.",
+    )
+
+
+def booked_of(row: Invoice) -> str:
+    entries = JournalEntry.objects.for_shop(row.shop_id).filter(invoice=row).order_by("id")[:MOST_INVOICES]
+    return table(
+        ("Posted", "Kind", "Reference"),
+        [
+            (
+                link_to(entry, shop_moment(row.shop, entry.posted_at)),
+                entry.get_kind_display(),
+                mono(entry.reference),
+            )
+            for entry in entries
+        ],
+        empty="Nothing yet.",
+    )
+
+
 @admin.register(Invoice)
 class InvoiceAdmin(KeySearch[Invoice], ReadOnlyAdmin[Invoice]):
     shop_path = "shop"
-    list_display = ("invoice_id", "shop_name", "state", "subscription_id", "due", "paid", "attempt_count", "made")
+    list_display = (
+        "invoice_id", "shop_name", "state", "subscription_id", "due", "paid", "attempt_count", "next_attempt", "made",
+    )  # fmt: skip
     list_filter = (
         ("shop", RelatedDropdownFilter),
+        TroubleFilter,
         ("status", ChoicesDropdownFilter),
         ("created_at", RangeDateTimeFilter),
     )
@@ -205,10 +261,8 @@ class InvoiceAdmin(KeySearch[Invoice], ReadOnlyAdmin[Invoice]):
     search_help_text = "in_…, sub_…"
     ordering = ("-id",)
     sortable_by = ("made",)
-    fields = (
-        "state", "shop_name", "invoice_id", "number", "subscription_id", "customer_id", "billing_reason", "due", "paid",
-        "attempt_count", "next_attempt", "stripe_account", "made",
-    )  # fmt: skip
+    actions_list = ("failing",)
+    failing = saved_view("Past due", "trouble=past_due", name="past-due")
     empty_text = "No invoice yet. Stripe's events bring them."
     reason_actions = (
         ReasonAction(
@@ -238,7 +292,8 @@ class InvoiceAdmin(KeySearch[Invoice], ReadOnlyAdmin[Invoice]):
 
     @admin.display(description="Status")
     def state(self, row: Invoice) -> str:
-        return badge(row.get_status_display(), TONES.get(row.status, "plain"))
+        shown = badge(row.get_status_display(), TONES.get(row.status, "plain"))
+        return format_html("{} {}", shown, badge("customer has to confirm", "bad")) if row.needs_action else shown
 
     @admin.display(description="Due")
     def due(self, row: Invoice) -> str:
@@ -247,6 +302,36 @@ class InvoiceAdmin(KeySearch[Invoice], ReadOnlyAdmin[Invoice]):
     @admin.display(description="Paid")
     def paid(self, row: Invoice) -> str:
         return shop_amount(row.shop, row.amount_paid, row.currency)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Invoice | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        row = obj
+        head = ("state", "shop_name", "of", "number", "billing_reason", "due", "paid", "attempt_count", "next_attempt")
+        return [
+            (None, {"fields": (*head, "made")}),
+            panel("What the customer was told", lambda: notes_of(row)),
+            panel("Booked", lambda: booked_of(row)),
+            panel("At Stripe", lambda: pairs(self.at_stripe(row))),
+        ]
+
+    def at_stripe(self, row: Invoice) -> list[tuple[str, object]]:
+        live = platform_scope().livemode
+        return [
+            ("Invoice", mono(row.invoice_id)),
+            ("Customer", stripe_links.stripe_link(row.customer_id, account=row.stripe_account, livemode=live)),
+            ("E-mail", row.customer_email or EMPTY),
+            ("Payment", mono(row.payment_intent_id or EMPTY)),
+            ("Account", mono(row.stripe_account)),
+            ("Where it is paid", mono(row.page_url or EMPTY)),
+            ("Read", shop_moment(row.shop, row.read_at)),
+        ]
+
+    @admin.display(description="Subscription")
+    def of(self, row: Invoice) -> str:
+        rows = Subscription.objects.for_shop(row.shop_id).filter(stripe_account=row.stripe_account)
+        found = rows.filter(subscription_id=row.subscription_id).first() if row.subscription_id else None
+        return link_to(found) if found else row.subscription_id or EMPTY
 
     @admin.display(description="Next try")
     def next_attempt(self, row: Invoice) -> str:

@@ -49,6 +49,12 @@ def offered_plans(*, shop_id: str, currency: str) -> list[Terms]:
     return [terms_of(row) for row in sorted(found, key=lambda row: (row.plan.position, row.plan.code))]
 
 
+def has_plans(*, shop_id: str, currency: str) -> bool:
+    """Whether the shop offers any plan, in its own currency. One query."""
+    versions = PlanVersion.objects.for_shop(shop_id)
+    return versions.filter(plan__active=True, currency=currency).exists()
+
+
 def offered_plan(*, shop_id: str, code: str, currency: str) -> Terms:
     """The plan that storefronts call `code`, on today's terms. Raises UnknownPlan where it isn't offered. One query."""
     plans = PlanVersion.objects.for_shop(shop_id).filter(plan__code=code, plan__active=True)

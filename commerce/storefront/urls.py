@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path, register_converter
 
-from commerce.storefront import crawlers, views
+from commerce.storefront import crawlers, plans, views
 from tenants.locales import LOCALE_SEGMENT
 
 
@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     path("sitemap.xml", crawlers.sitemap, name="sitemap"),
     path("<locale:locale>/", views.product_list, name="list"),
     path("<locale:locale>/products/<slug:slug>", views.product, name="product"),
+    path("<locale:locale>/plans", plans.plan_list, name="plans"),
     path("<locale:locale>/cart", views.cart, name="cart"),
     path("<locale:locale>/checkout", views.checkout, name="checkout"),
     path("<locale:locale>/cancel", views.cancel, name="cancel"),

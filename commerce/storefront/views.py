@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from commerce.catalog.lookup import CatalogItem, CatalogProduct, listing
 from commerce.catalog.lookup import product_by_slug as find_product
 from commerce.gateway.browser import browser_access, content_sources
+from commerce.plans.offers import has_plans
 from commerce.rentals.periods import shop_today
 from commerce.storefront.pages import PaymentPage, render_page, shop_page
 from commerce.storefront.words import ATTRIBUTE_WORDS
@@ -42,7 +43,8 @@ class ShownProduct:
 @shop_page
 def product_list(request: HttpRequest, shop: ShopContext, locale: str) -> HttpResponse:
     products = _with_stock(shop, listing(shop_id=shop.shop_id, locale=locale))
-    return render_page(request, shop, locale, "list", {"products": products})
+    subscribable = has_plans(shop_id=shop.shop_id, currency=shop.policy.currency)
+    return render_page(request, shop, locale, "list", {"products": products, "subscribable": subscribable})
 
 
 @shop_page

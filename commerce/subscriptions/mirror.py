@@ -14,6 +14,7 @@ from commerce.gateway.stamps import take_stamp
 from commerce.plans.offers import terms_by_price
 from commerce.subscriptions.booking import book_payment, is_due_for_booking
 from commerce.subscriptions.models import Invoice, Subscription
+from commerce.subscriptions.telling import note_invoice_within, note_trial_within
 from tenants.context import ShopContext
 from tenants.database import shop_tx
 from tenants.ownership import StripeScope, record_ownership
@@ -31,12 +32,14 @@ def mirror_subscription(*, shop: ShopContext, account: str, subscription_id: str
     facts = read_subscription(access, subscription_id)  # no tx
     with shop_tx(shop.shop_id):
         _own(access.scope, shop.shop_id, _of_subscription(facts))
-        return _newest(
+        row = _newest(
             Subscription.objects.for_shop(shop.shop_id),
             {"shop_id": shop.shop_id, "stripe_account": account, "subscription_id": facts.id},
             _subscription_fields(facts, plan_of(shop.shop_id, account, facts)),
             stamp,
         )
+        note_trial_within(row=row, now=timezone.now())
+    return row
 
 
 def mirror_invoice(*, shop: ShopContext, account: str, invoice_id: str) -> Invoice:
@@ -54,6 +57,7 @@ def mirror_invoice(*, shop: ShopContext, account: str, invoice_id: str) -> Invoi
             _invoice_fields(facts),
             stamp,
         )
+        note_invoice_within(invoice=invoice, now=timezone.now())
     if is_due_for_booking(invoice):
         book_payment(shop=shop, invoice_id=invoice.pk, now=timezone.now())
     if facts.subscription_id:

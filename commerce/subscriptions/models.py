@@ -135,6 +135,8 @@ class Invoice(models.Model):
             models.Index(name="invoice_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
             models.Index(name="invoice_by_id", fields=["invoice_id"]),  # reader: admin search
             models.Index(name="invoice_by_subscription", fields=["shop", "subscription_id"]),  # reader: its page
+            # reader: the desk's filters, over all shops
+            models.Index(name="invoice_failing", fields=["-id"], condition=Q(status="open", attempt_count__gt=0)),
             # reader: refunds, disputes and fees of its payment
             models.Index(
                 name="invoice_by_payment", fields=["shop", "payment_intent_id"], condition=~Q(payment_intent_id="")

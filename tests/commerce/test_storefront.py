@@ -13,6 +13,7 @@ from django.conf import settings as django_settings
 from commerce.models import Variant
 from tests.commerce.conftest import visitor
 from tests.factories.commerce import ProductFactory, ProductTextFactory, VariantFactory
+from tests.factories.plans import make_plan
 
 pytestmark = pytest.mark.django_db
 
@@ -170,16 +171,30 @@ def test_canonical_and_alternate_addresses(shop):
 
 
 def test_every_text_of_the_scripts_is_on_the_page(shop, rental):
+    make_plan(shop, "club")
     for path, script, of in (
         ("cart", "cart.js", shop),
         ("checkout", "checkout.js", shop),
         ("thank-you", "thank_you.js", shop),
         ("products/cape", "product.js", rental),
+        ("plans", "plans.js", shop),
     ):
         source = (TEMPLATES / "static" / "storefront" / script).read_text()
         attributes = set(re.findall(r"\bdata-([a-z-]+)=", page(of, f"/en/{path}").content.decode()))
         for name in re.findall(r'\btext\("(\w+)"', source):
             assert re.sub(r"[A-Z]", lambda match: "-" + match[0].lower(), name) in attributes, (script, name)
+
+
+def test_plans_are_a_page_of_those_who_have_some(shop, rental):
+    assert page(shop, "/en/plans").status_code == 404
+    assert "/en/plans" not in page(shop, "/en/").content.decode()
+    make_plan(shop, "club", interval="month", interval_count=3, trial_days=14)
+    make_plan(shop, "yearly", 9900, interval="year")
+    make_plan(rental, "of-another-shop")
+    shown = page(shop, "/de/plans").content.decode()
+    assert 'value="club"' in shown and "alle 3 Monate" in shown and "die ersten 14 Tage kostenlos" in shown
+    assert "pro Jahr" in shown and "of-another-shop" not in shown
+    assert "/en/plans" in page(shop, "/en/").content.decode()
 
 
 def test_the_compiled_translations_are_current():
@@ -205,7 +220,7 @@ def test_queries(open_shop, count, settings, django_assert_num_queries):
         slug = ProductTextFactory(product=VariantFactory(product__shop=shop).product).product.slug
     client = visitor(shop)
     client.get("/en/")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         client.get("/en/")
     with django_assert_num_queries(2):
         client.get(f"/en/products/{slug}")

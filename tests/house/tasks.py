@@ -20,6 +20,7 @@ PLATFORM_TASKS = {
     "commerce.resolve_refunds": "Refunds of every shop that nobody waits for; each is looked at under its own shop.",
     "commerce.work_on_charges": "Charges on saved cards of every shop; each is worked on under its own shop.",
     "commerce.work_on_rentals_money": "Finds the shops that rent out; each is handed on to its own shop's tasks.",
+    "commerce.tell_subscribers": "Mails of every shop that are due; each is about its own shop's row.",
     "commerce.resolve_operations": "Operations of every shop that nobody waits for; each is asked about under its own.",
     "commerce.post_fees": "Paid orders of every shop whose fee isn't booked yet; each is read under its own shop.",
     "commerce.look_after_rentals": "Overdue and canceled rentals of every shop; each is its own shop's transaction.",

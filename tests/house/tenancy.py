@@ -18,7 +18,7 @@ SHOP_TABLES = {
     "StockMovement",
     "StockOwner", "StockRow", "StripeEvent", "StripeObject", "StripeTaxRate", "Subscription",
     "TaxRate", "Variant", "WebhookSecret",
-    "Plan", "PlanVersion", "StripePlanPrice", "SubscribeAttempt", "SubscriptionOperation",
+    "Plan", "PlanVersion", "StripePlanPrice", "SubscribeAttempt", "SubscriptionNote", "SubscriptionOperation",
 }  # fmt: skip
 MANAGERS = {"objects", "_default_manager", "_base_manager"}
 # What says whose rows are meant: the shop itself, or a row that was loaded for the shop and that others belong to.
@@ -73,6 +73,7 @@ ALLOWED = {
     "checkout/abandoned_carts.py:_shops": "Finds whose carts are abandoned; each shop's are removed within its own.",
     "checkout/cart_admin.py:key": "A condition on a list that is narrowed already.",
     "commerce/subscriptions/booking.py:_due": "Finds invoices of every shop without their fee; each is read alone.",
+    "commerce/subscriptions/telling.py:run_once": "Finds whom to tell in every shop; each is told for its own.",
     "commerce/subscriptions/resolver.py:_due": "Finds operations of every shop, and does each within its own.",
     "checkout/subscribing/resolver.py": "Finds unfinished attempts of every shop, and resolves each within its own.",
     "checkout/resolver.py": "Finds unfinished attempts of every shop, and resolves each within its own.",

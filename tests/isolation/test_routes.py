@@ -253,6 +253,7 @@ PROBES: dict[str, Probe] = {
     "sitemap.xml": sitemap,
     "<locale:locale>/": pages("/en/"),
     "<locale:locale>/products/<slug:slug>": products,
+    "<locale:locale>/plans": pages("/en/plans"),
     "<locale:locale>/cart": pages("/en/cart"),
     "<locale:locale>/checkout": pages("/en/checkout"),
     "<locale:locale>/cancel": pages("/en/cancel"),

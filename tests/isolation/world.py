@@ -40,6 +40,7 @@ from commerce.models import (
     StripePlanPrice,
     StripeTaxRate,
     Subscription,
+    SubscriptionNote,
     SubscriptionOperation,
     TaxRate,
 )
@@ -362,6 +363,14 @@ def finish(side: Side, standin: StandIn) -> None:
             ),
             now=timezone.now(),
         )  # fmt: skip
+    SubscriptionNote.objects.create(
+        shop=side.trade.shop, invoice=invoice, kind="payment_failed", occasion=f"occasion-of-{side.shop_id}",
+        state="sent", due_at=timezone.now(), sent_to=f"subscriber@{side.shop_id}.example", created_at=timezone.now(),
+    )  # fmt: skip
+    SubscriptionNote.objects.create(
+        shop=side.trade.shop, subscription=subscription, kind="trial_ending", occasion=f"trial-of-{side.shop_id}",
+        state="sent", due_at=timezone.now(), created_at=timezone.now(),
+    )  # fmt: skip
     Shortage.objects.create(
         shop=side.trade.shop, order=Order.objects.filter(shop_id=side.shop_id, status="confirmed").first(),
         reason=f"Sold out at {side.shop_id}", policy="review", opened_at=timezone.now(), note_due_at=timezone.now(),

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { sleep } from "./backoff.js";
-import { cartPath, find, fromTemplate, money, rentalText, say, show, showUnits, text } from "./page.js";
+import { cartPath, find, fromTemplate, locale, money, rentalText, say, show, showUnits, text } from "./page.js";
 
 const DEFAULT_MS = 2_000;
 const PATIENCE_MS = 60_000;
@@ -56,7 +56,8 @@ async function follow() {
 async function showReceipt(status) {
   if (!["confirmed", "review", "refunded"].includes(status)) return;
   try {
-    const summary = await call("GET", `/api/checkout-session/${encodeURIComponent(sessionId)}`);
+    const summary = await call("GET", `/api/checkout-session/${encodeURIComponent(sessionId)}?locale=${encodeURIComponent(locale)}`);
+    if (summary.mode === "subscription") find("[data-lead]").textContent = text("subscribedLead");
     find("[data-lines]").replaceChildren(
       ...summary.lines.map((line) => {
         const item = fromTemplate("[data-line-template]");
