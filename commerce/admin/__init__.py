@@ -6,6 +6,8 @@ checkout/cart_admin.py.
 from commerce.admin import (
     carts,
     catalog,
+    charge_policies,
+    charges,
     coupons,
     disputes,
     journal,
@@ -23,6 +25,8 @@ from commerce.admin import (
 __all__ = [
     "carts",
     "catalog",
+    "charge_policies",
+    "charges",
     "coupons",
     "disputes",
     "journal",

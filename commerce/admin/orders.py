@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from commerce.admin import stripe_links
+from commerce.admin.card_panel import off_the_card
 from commerce.admin.display import (
     User,
     address,
@@ -163,6 +164,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             (None, {"fields": ("number", "state_and_reason", "shop_name", "created", "confirmed", "closed", "source")}),
             panel("Bought", lambda: self.bought(order)),
             panel("Given back", lambda: self.given_back(order, request.user)),
+            *([panel("Off the card", lambda: off_the_card(order, request.user))] if order.charges.exists() else []),
             ("Customer", {"fields": ("email", "customer_name", "phone", "billing", "shipping", "locale")}),
             panel("Behind it", lambda: pairs(self.behind(order, request.user))),
             panel("Timeline", lambda: told(self.story(order, request.user), order.shop)),
@@ -283,6 +285,8 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             if part or name == method:
                 rows.append((name, "", "", "", amount(part)))
         rows.append((_strong("Total"), "", "", "", _strong(amount(order.total_amount))))
+        if held := order.deposit_authorised_amount:
+            rows.append(("Deposit, held on the card and not charged", "", "", "", amount(held)))
         if order.refunded_amount:
             rows.append(("Refunded", "", "", "", amount(-order.refunded_amount)))
         if order.total_amount != order.expected_total_amount:

@@ -166,6 +166,8 @@ def want_release_within(row: Charge, *, reason: str, acting: Actor) -> None:
     """Decides that a held or owed amount of the locked row is let go. Raises WrongState."""
     if row.status not in {Status.HELD, *Charge.OWED} or row.capture_amount is not None or row.release:
         raise WrongState(f"It is {row.get_status_display().lower()}, or decided already: nothing can be let go.")
+    if row.links.filter(status__in=[ChargeLink.Status.SENDING, ChargeLink.Status.OPEN]).exists():
+        raise WrongState("The customer has a payment link, and may be paying: wait until it has had its day.")
     row.release = True
     row.checked_at = None
     fields = ["release", "checked_at"]
