@@ -32,6 +32,7 @@ from commerce.admin.order_actions import MONEY_ACTIONS
 from commerce.admin.refund_page import PERMISSION as REFUND_PERMISSION
 from commerce.admin.refund_page import refund_page
 from commerce.admin.timeline import Moment, Step, told
+from commerce.ledger.accounts import title_of
 from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine, Refund
 from commerce.orders.mails import GIVEN_UP, SENT
 from commerce.returns.claiming import REFUNDABLE, balance_of
@@ -242,7 +243,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
                 Step.JOURNAL,
                 link_to(entry, f"Journal: {entry.get_kind_display()}"),
                 ", ".join(
-                    f"{line.account} {shop_amount(order.shop, line.amount, entry.currency)}"
+                    f"{title_of(line.account)} {shop_amount(order.shop, line.amount, entry.currency)}"
                     for line in sorted(entry.lines.all(), key=lambda line: -line.amount)
                 ),
             )

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from commerce.admin.display import shop_amount, table, zone_of
+from commerce.admin.journal_links import entries_link
 from commerce.ledger.statements import AccountLine, as_csv, period_of_days, statement, totals
 from tenants.backoffice import widgets
 from tenants.desk_scope import scope_of
@@ -76,7 +77,7 @@ def shown(shop: Shop, lines: list[AccountLine]) -> str:
 
     def row(line: AccountLine) -> tuple[object, ...]:
         amounts = (line.opening, line.debit, line.credit, line.closing)
-        title = line.title if line.account else f"Total {line.currency}"
+        title = entries_link(shop.pk, line.account) if line.account else f"Total {line.currency}"
         return (title, *(shop_amount(shop, amount, line.currency) for amount in amounts))
 
     return table(

@@ -61,3 +61,8 @@ ACCOUNTS: Final = (
     Account(ADJUSTMENTS, "Adjustments", Nature.EXPENSE),
 )
 BY_NAME: Final = {account.name: account for account in ACCOUNTS}
+
+
+def title_of(name: str) -> str:
+    """What staff read; of an account that isn't kept any more its name."""
+    return BY_NAME[name].title if name in BY_NAME else name

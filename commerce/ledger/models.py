@@ -66,7 +66,7 @@ class JournalEntry(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.reference}"
+        return f"{self.get_kind_display()} {self.reference}"
 
 
 class JournalLine(models.Model):

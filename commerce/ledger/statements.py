@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q, Sum
 
-from commerce.ledger.accounts import ACCOUNTS, BY_NAME
+from commerce.ledger.accounts import ACCOUNTS, title_of
 from commerce.ledger.models import JournalLine
 from commerce.money import from_minor
 from tenants.errors import InvalidRequest
@@ -46,8 +46,7 @@ class AccountLine:
 
     @property
     def title(self) -> str:
-        known = BY_NAME.get(self.account)
-        return known.title if known else self.account
+        return title_of(self.account)
 
 
 def period_of_days(first: date | None, last: date, zone: str) -> Period:

@@ -67,6 +67,9 @@ class ReconciliationRecord(models.Model):
             models.Index(name="reconciliation_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
             # reader: the desk, which has to do with what was refused
             models.Index(name="reconciliation_refused", fields=["-id"], condition=Q(state="rejected")),
+            models.Index(
+                name="reconciliation_normalised", fields=["-id"], condition=Q(normalised=True)
+            ),  # reader: the list
             # reader: an order's page
             models.Index(name="reconciliation_by_order", fields=["order"], condition=Q(order__isnull=False)),
         )

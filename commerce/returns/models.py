@@ -51,6 +51,11 @@ class Return(models.Model):
             models.Index(name="return_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
             # reader: the worker that puts units back
             models.Index(name="return_to_restock", fields=["created_at"], condition=Q(restock="due")),
+            # readers: the admin's list by state, where most are accepted and restocked or not meant to be
+            models.Index(name="return_by_status", fields=["status", "-id"], condition=~Q(status="accepted")),
+            models.Index(
+                name="return_by_restock", fields=["restock", "-id"], condition=Q(restock__in=["due", "failed"])
+            ),
         )
 
     def __str__(self) -> str:
@@ -103,7 +108,9 @@ class Refund(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="refunds", db_constraint=False)
+    order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, related_name="refunds", db_constraint=False, db_index=False
+    )
     # None: made at Stripe, not here.
     returned = models.ForeignKey(
         Return, on_delete=models.PROTECT, related_name="refunds", null=True, blank=True, db_constraint=False
@@ -151,6 +158,8 @@ class Refund(models.Model):
             models.Index(name="refund_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
             models.Index(name="refund_by_order", fields=["order"]),  # reader: the balance of an order
             models.Index(name="refund_by_object", fields=["refund_id"]),  # reader: events, admin search
+            # reader: the admin's list by state, where most have arrived
+            models.Index(name="refund_by_status", fields=["status", "-id"], condition=~Q(status="succeeded")),
             # reader: the worker that asks Stripe what became of them
             models.Index(
                 name="refund_unresolved",

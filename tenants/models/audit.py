@@ -31,6 +31,10 @@ class AuditEntry(models.Model):
             models.Index(name="audit_by_object", fields=["object_id", "object_type"]),  # reader: an object's history
             models.Index(name="audit_by_request", fields=["request_id"]),  # reader: what one request changed
             models.Index(name="audit_by_shop", fields=["shop", "-at"]),  # reader: one shop's trail
+            # readers: the list's filters and its search for whole words
+            models.Index(name="audit_by_actor", fields=["actor_kind", "actor_name", "-at"]),
+            models.Index(name="audit_by_action", fields=["action", "-at"]),
+            models.Index(name="audit_by_type", fields=["object_type", "-at"]),
         )
 
     def __str__(self) -> str:

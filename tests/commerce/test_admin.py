@@ -155,7 +155,7 @@ def test_an_orders_page_tells_its_story_in_order(trade: Trade, standin: StandIn)
     assert "BAND#size:M 2 €25.00 €50.00" in page
     steps = (
         "Checkout started", f"Order {order.number} placed", "Hold placed", "Session opened at Stripe", "Hold committed",
-        "Order confirmed Paid €50.00", "Journal: Capture stripe_clearing €50.00, revenue -€50.00",
+        "Order confirmed Paid €50.00", "Journal: Capture Stripe balance €50.00, Revenue -€50.00",
         "Audit: order.confirmed system:settlement",
     )  # fmt: skip
     places = [page.find(step) for step in steps]
@@ -274,7 +274,7 @@ def test_an_entry_is_found_and_shown_with_its_lines(trade: Trade, standin: Stand
     }  # fmt: skip
     assert "€25.00 balanced" in text(owner.list(JournalEntry, q=order.number))
     page = text(owner.page(entry))
-    assert re.search(r"stripe_clearing €25\.00 .*revenue .*€25\.00", page) and "balanced" in page
+    assert re.search(r"Stripe balance €25\.00 .*Revenue .*€25\.00", page) and "balanced" in page
 
 
 # ---------------------------------------------------------------- carts
