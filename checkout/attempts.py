@@ -27,7 +27,7 @@ from commerce.gateway.failures import StripeFailure, Verdict
 from commerce.gateway.sessions import SessionFacts
 from commerce.models import Cart, Order
 from commerce.orders.locks import order_for_update
-from commerce.orders.orders import advance_order_within, create_pending_order_within
+from commerce.orders.orders import COUNTER, advance_order_within, create_pending_order_within
 from commerce.shipping.offers import free_for, offered
 from inventory.central import Central
 from inventory.holds import finish_holds_within, place_hold_within
@@ -89,7 +89,7 @@ def claim_attempt(
             # The slot is ours, but a late payment may complete an earlier attempt in place: that one is locked first.
             if bought_within(shop_id=shop.shop_id, claim=claim, but=attempt.pk):
                 raise LostTheClaim
-            _refuse_stale(shop=shop, claim=claim, quote=quote)
+            _refuse_stale(shop=shop, claim=claim, quote=quote, collected=command.source == COUNTER)
             new = new_order(shop=shop, command=command, quote=quote, attempt=attempt)
             attempt.order = create_pending_order_within(new=new, now=now)
             reserve_coupon_within(quote=quote, order=attempt.order, email=command.email, now=now)
@@ -113,11 +113,11 @@ def claim_attempt(
     return attempt
 
 
-def _refuse_stale(*, shop: ShopContext, claim: Claim, quote: Quote) -> None:
+def _refuse_stale(*, shop: ShopContext, claim: Claim, quote: Quote, collected: bool) -> None:
     """Raises LostTheClaim for another generation of the cart, UnknownHost for another shop's host. One query.
 
     Also InvalidRequest for a cart that names no way to ship where each costs something: leaving it out must not be the
-    cheapest.
+    cheapest; what is `collected` at the counter isn't shipped.
     """
     carts = [claim.cart_id] if claim.cart_id else []
     cart = Cart.objects.filter(shop_id=shop.shop_id, pk__in=carts, generation=claim.generation or 0)
@@ -131,7 +131,7 @@ def _refuse_stale(*, shop: ShopContext, claim: Claim, quote: Quote) -> None:
         raise LostTheClaim
     if shop.host and not own_host:
         raise UnknownHost("This host belongs to another shop by now.")
-    if quote.shipping is None and ships and not ships_free:
+    if quote.shipping is None and ships and not ships_free and not collected:
         raise InvalidRequest("This shop ships: choose how.", {"shippingOptionId": ["Required."]})
 
 

@@ -46,6 +46,10 @@ class StartCheckout:
     coupon_code: str
     success_url: str
     cancel_url: str
+    # A rental at the counter is a checkout too; there the customer's name and number are known before.
+    source: str = "checkout"
+    name: str = ""
+    phone: str = ""
 
     @property
     def uses_cart(self) -> bool:

@@ -98,4 +98,7 @@ def new_order(*, shop: ShopContext, command: StartCheckout, quote: Quote, attemp
         shipping_address=command.shipping_address,
         request_id=shop.request_id,
         lines=quote.order_lines(),
+        source=command.source,
+        customer_name=command.name,
+        phone=command.phone,
     )

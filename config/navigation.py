@@ -17,6 +17,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Sales",
         (
             ("commerce.order", "receipt_long"),
+            ("commerce.rental", "event_repeat"),
             ("checkout.shortage", "production_quantity_limits"),
             ("checkout.checkoutattempt", "shopping_cart_checkout"),
             ("commerce.cart", "shopping_cart"),

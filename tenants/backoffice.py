@@ -20,7 +20,7 @@ from unfold import admin as unfold_admin
 from unfold import forms as unfold_forms
 from unfold import widgets
 from unfold.contrib.filters import admin as unfold_filters
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RangeDateTimeFilter
 from unfold.enums import ActionVariant
 
 from tenants import reasoned
@@ -36,6 +36,7 @@ __all__ = [
     "GroupAdmin",
     "Mandate",
     "ModelAdmin",
+    "RangeDateFilter",
     "RangeDateTimeFilter",
     "ReadOnlyAdmin",
     "ReadOnlyInline",

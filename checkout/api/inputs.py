@@ -80,10 +80,10 @@ def to_command(
         )
     return StartCheckout(
         cart_id=cart_id,
-        items=None if body.items is None else _wanted(body.items, kind=shop.policy.kind),
+        items=None if body.items is None else wanted_lines(body.items, kind=shop.policy.kind),
         client_key=client_key,
         seen=SeenPrices(by_sku={e.sku: e.unit_amount for e in body.expected_lines}, subtotal=body.expected_amount),
-        email=_email(body.email),
+        email=valid_email(body.email),
         locale=locale,
         shipping_option_id=body.shipping_option_id,
         shipping_address=_address(body.shipping_address),
@@ -93,7 +93,7 @@ def to_command(
     )
 
 
-def _wanted(items: list[ItemInput], *, kind: str) -> tuple[WantedLine, ...]:
+def wanted_lines(items: list[ItemInput], *, kind: str) -> tuple[WantedLine, ...]:
     """Duplicate lines are summed, as everywhere; of a rental, those of one period."""
     lines: dict[tuple[object, ...], WantedLine] = {}
     for number, item in enumerate(items):
@@ -111,7 +111,7 @@ def _wanted(items: list[ItemInput], *, kind: str) -> tuple[WantedLine, ...]:
     return tuple(lines.values())
 
 
-def _email(value: str | None) -> str:
+def valid_email(value: str | None) -> str:
     if not value:
         return ""
     try:

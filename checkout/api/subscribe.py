@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from checkout.api.inputs import CLIENT_KEY, _coupon, _email
+from checkout.api.inputs import CLIENT_KEY, _coupon, valid_email
 from checkout.rate_limit import Turnstile
 from checkout.return_urls import cancel_url, success_url
 from checkout.subscribing.contracts import StartSubscription, SubscribeAnswer
@@ -65,7 +65,7 @@ def to_command(*, shop: ShopContext, body: SubscribeInput, client_key: str | Non
         )
     return StartSubscription(
         plan_code=body.plan_id,
-        email=_email(body.email),
+        email=valid_email(body.email),
         quantity=body.quantity,
         coupon_code=_coupon(body.coupon_code),
         client_key=client_key,

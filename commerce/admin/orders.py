@@ -31,9 +31,10 @@ from commerce.admin.lists import NOTHING, KeySearch, LastingFilter, as_uuid, sav
 from commerce.admin.order_actions import MONEY_ACTIONS
 from commerce.admin.refund_page import PERMISSION as REFUND_PERMISSION
 from commerce.admin.refund_page import refund_page
+from commerce.admin.rental_words import rental_moments
 from commerce.admin.timeline import Moment, Step, told
 from commerce.ledger.accounts import title_of
-from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine, Refund
+from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine, Refund, Rental
 from commerce.orders.mails import GIVEN_UP, SENT
 from commerce.returns.claiming import REFUNDABLE, balance_of
 from inventory.models import Hold
@@ -59,8 +60,7 @@ STATUS_TONES: dict[str, Tone] = {
 }
 ATTENTION = Q(status=Order.Status.REVIEW) | Q(amount_differs=True) | Q(disputed=True)
 MAILS = (SENT, GIVEN_UP)
-# A story is read by a person; an order with more entries than this is read in the audit trail's own list.
-MOST_ENTRIES = 200
+MOST_ENTRIES = 200  # a story is read by a person; the audit trail has its own list
 
 
 class DeskFilter(LastingFilter):
@@ -212,6 +212,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
         return [
             *moments,
             *self._of_hold(order, reader),
+            *(rental_moments(order) if may_view(reader, Rental) else ()),
             *self._of_journal(order, reader),
             *self._of_audit(order, reader),
         ]

@@ -191,10 +191,11 @@ def told_plan(order: Order, plan: Plan) -> list[str]:
         return shop_amount(order.shop, minor, order.currency)
 
     told = []
+    how = "by your own hand, as it was paid elsewhere" if order.is_external else "through Stripe"
     if plan.goods:
-        told.append(f"{amount(plan.goods)} go back to the customer through Stripe.")
+        told.append(f"{amount(plan.goods)} go back to the customer {how}.")
     if plan.deposit:
-        told.append(f"{amount(plan.deposit)} of the deposit go back to the customer through Stripe.")
+        told.append(f"{amount(plan.deposit)} of the deposit go back to the customer {how}.")
     for wanted, line, worth, tax in plan.chosen:
         then = "They go on sale again." if wanted.restock else "They stay off the shelf."
         said = f"{amount(worth)}, of which tax {amount(tax)}" if tax else amount(worth)

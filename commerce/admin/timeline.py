@@ -24,9 +24,10 @@ class Step(IntEnum):
     EVENT = 5
     HOLD_ENDED = 6
     SETTLED = 7
-    JOURNAL = 8
-    AUDIT = 9
-    MAIL = 10
+    RENTAL = 8
+    JOURNAL = 9
+    AUDIT = 10
+    MAIL = 11
 
 
 @dataclass(frozen=True, slots=True)

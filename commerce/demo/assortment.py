@@ -16,6 +16,7 @@ class DemoProduct:
 
     `image` is a file below the products' folder; where colours look different it holds `{color}`.
     `stock` holds the units of each variant, repeated as needed: a demo shop with everything in plenty shows nothing.
+    `cleaning_days` follow each rental of it.
     """
 
     sku: str
@@ -29,6 +30,7 @@ class DemoProduct:
     weekend: int | None = None
     week: int | None = None
     month: int | None = None
+    cleaning_days: int = 0
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def variants(self) -> list[tuple[dict[str, str], str, int]]:
@@ -259,6 +261,7 @@ COVER_ME_PRETTY: Final = DemoShop(
             week=15000,
             month=40000,
             image="opera-cape-{color}.svg",
+            cleaning_days=1,
             stock=(2, 3, 1),
             attributes={"size": ("S", "M", "L"), "color": ("burgundy", "midnight")},
         ),
@@ -291,6 +294,7 @@ COVER_ME_PRETTY: Final = DemoShop(
             weekend=5000,
             week=10000,
             image="winter-stole.svg",
+            cleaning_days=1,
             stock=(5,),
         ),
     ),

@@ -18,7 +18,7 @@ from commerce.demo.assortment import DEMO_SHOPS, DemoProduct, DemoShop
 from commerce.demo.plans import seed_plans
 from commerce.models import Coupon, Product, ProductText, ShippingOption, Variant
 from inventory.models import StockRow
-from inventory.stock import create_stock_row
+from inventory.stock import create_stock_row, set_buffer_days
 from inventory.variants import variant_key
 from tenants.audit import Actor
 from tenants.models import Host, Membership, ServiceToken, Shop, ShopSettings
@@ -233,22 +233,25 @@ def _seed_product(demo: DemoShop, wanted: DemoProduct, position: int) -> int:
                 "position": number,
             },
         )
-        created += int(made) + _seed_stock(demo, wanted.sku, key, on_hand)
+        created += int(made) + _seed_stock(demo, wanted, key, on_hand)
     return created
 
 
-def _seed_stock(demo: DemoShop, sku: str, key: str, on_hand: int) -> int:
+def _seed_stock(demo: DemoShop, wanted: DemoProduct, key: str, on_hand: int) -> int:
     if StockRow.objects.filter(owner_id=demo.id, variant_key=key).exists():
         return 0
-    create_stock_row(
+    row = create_stock_row(
         shop_id=demo.id,
-        sku=sku,
+        sku=wanted.sku,
         variant_key=key,
         on_hand=on_hand,
         acting=SEEDER,
         note="Demonstration data",
         low_stock_threshold=LOW_STOCK,
     )
+    if wanted.cleaning_days:
+        note = "Demonstration data"
+        set_buffer_days(shop_id=demo.id, stock_row_id=row.pk, days=wanted.cleaning_days, note=note, acting=SEEDER)
     return 1
 
 
@@ -274,11 +277,12 @@ def _seed_staff(staff: Sequence[StaffUser]) -> int:
 
 
 def _seed_group(name: str, may_change: Sequence[str]) -> int:
-    """A role: sees every kind of row of its shops, and may change these. Whose rows, memberships say. One that is there
-    already gets what it lacks; what it was given beyond that it keeps.
+    """A role: sees every kind of row of its shops, works at the rentals' counter, and may change these. Whose rows,
+    memberships say. One that is there already gets what it lacks; what it was given beyond that it keeps.
     """
     group, made = Group.objects.get_or_create(name=name)
     ours = Permission.objects.filter(content_type__app_label__in=OWN_APPS)
     changing = [f"{act}_{model}" for model in may_change for act in ("add", "change")]
-    group.permissions.add(*ours.filter(Q(codename__startswith="view_") | Q(codename__in=changing)))
+    seeing = Q(codename__startswith="view_") | Q(codename="handle_rental")
+    group.permissions.add(*ours.filter(seeing | Q(codename__in=changing)))
     return int(made)

@@ -19,6 +19,7 @@ DAMAGES: Final = "damages"
 DISPUTES: Final = "disputes"
 DISPUTE_FEES: Final = "dispute_fees"
 EXCHANGE: Final = "currency_exchange"
+EXTERNAL: Final = "external_receipts"
 ADJUSTMENTS: Final = "adjustments"
 
 
@@ -46,6 +47,7 @@ class Account:
 
 ACCOUNTS: Final = (
     Account(CLEARING, "Stripe balance", Nature.ASSET),
+    Account(EXTERNAL, "Received elsewhere", Nature.ASSET),
     Account(EXCHANGE, "Currency exchange", Nature.ASSET),
     Account(DEPOSITS, "Deposits held", Nature.LIABILITY),
     Account(TAX, "Tax payable", Nature.LIABILITY),

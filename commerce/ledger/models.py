@@ -16,6 +16,7 @@ class JournalEntry(models.Model):
 
     class Kind(models.TextChoices):
         CAPTURE = "capture", "Capture"
+        EXTERNAL = "external", "Paid elsewhere"
         FEE = "fee", "Stripe's fee"
         CONVERSION = "conversion", "Currency conversion"
         INVOICE = "invoice", "Invoice paid"

@@ -52,6 +52,49 @@ def post_capture_within(*, order: Order, reference: str, charge_id: str, now: da
     )
 
 
+def post_external_within(*, order: Order, now: datetime) -> bool:
+    """Money for a whole order that was received elsewhere: in cash, by terminal, by transfer. Stripe has none of it."""
+    return post_within(
+        Posting(
+            shop_id=order.shop_id,
+            kind=Kind.EXTERNAL,
+            reference=str(order.pk),
+            currency=order.currency,
+            order_id=order.pk,
+            request_id=order.request_id,
+            amounts={
+                accounts.EXTERNAL: order.total_amount,
+                accounts.REVENUE: order.discount_amount - order.subtotal_amount,
+                accounts.SHIPPING: -order.shipping_amount,
+                accounts.TAX: -order.tax_amount,
+                accounts.DEPOSITS: -order.deposit_amount,
+            },
+        ),
+        now=now,
+    )
+
+
+def post_external_refund_within(*, order: Order, refund: Refund, now: datetime) -> bool:
+    """Money that is given back as it came: by hand. The refund's row is its record."""
+    return post_within(
+        Posting(
+            shop_id=order.shop_id,
+            kind=Kind.REFUND,
+            reference=str(refund.refund_id),
+            currency=order.currency,
+            order_id=order.pk,
+            request_id=order.request_id,
+            amounts={
+                accounts.EXTERNAL: -refund.amount,
+                accounts.DEPOSITS: refund.deposit_amount,
+                accounts.TAX: refund.tax_amount,
+                accounts.RETURNS: refund.amount - refund.deposit_amount - refund.tax_amount,
+            },
+        ),
+        now=now,
+    )
+
+
 def post_charge_within(*, order: Order, charge: Charge, now: datetime) -> bool:
     """Money collected off a card that the customer left. What is only held there is nobody's money yet."""
     kind, income = COLLECTED[Charge.Purpose(charge.purpose)]

@@ -109,12 +109,14 @@ def differences_of(*, shop: ShopContext, access: StripeAccess, source: str) -> l
 
 
 def _accounts(shop: ShopContext) -> Iterator[StripeAccess]:
-    """Every account that orders and subscriptions of the shop were paid into, today's first."""
+    """Every account that orders and subscriptions of the shop were paid into, today's first. What was paid elsewhere
+    names none.
+    """
     today = access_of(shop)
     yield today
     used = Order.objects.for_shop(shop.shop_id).order_by().values_list("stripe_account", flat=True).distinct()
     billed = Invoice.objects.for_shop(shop.shop_id).order_by().values_list("stripe_account", flat=True).distinct()
-    for account in sorted({*used, *billed} - {today.scope.account}):
+    for account in sorted({*used, *billed} - {today.scope.account, ""}):
         yield access_for_account(shop, account)
 
 

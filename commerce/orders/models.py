@@ -158,6 +158,11 @@ class Order(models.Model):
     def __str__(self) -> str:
         return self.number
 
+    @property
+    def is_external(self) -> bool:
+        """Paid elsewhere: no Stripe account has its money, and what goes back goes by hand."""
+        return self.stripe_account == ""
+
 
 class OrderLine(models.Model):
     """What was bought, at the price charged, in minor units of the order's currency."""

@@ -17,6 +17,9 @@ from commerce.rentals.pricing import RentalPrice
 
 LONGEST_EMAIL = 254
 LONGEST_PHONE = 40
+LONGEST_NAME = 200
+COUNTER = "counter"
+"""The `source` of what staff or their servers book for a customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ class NewOrder:
     shipping_address: Mapping[str, str] | None
     request_id: str
     lines: Sequence[NewLine]
+    source: str = "checkout"
+    customer_name: str = ""
+    phone: str = ""
 
 
 def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
@@ -91,6 +97,9 @@ def create_pending_order_within(*, new: NewOrder, now: datetime) -> Order:
         locale=new.locale,
         shipping_address=dict(new.shipping_address) if new.shipping_address else None,
         request_id=new.request_id,
+        source=new.source,
+        customer_name=new.customer_name[:LONGEST_NAME],
+        phone=new.phone[:LONGEST_PHONE],
         created_at=now,
     )
     OrderLine.objects.bulk_create(
@@ -180,8 +189,8 @@ def charged_fields(*, order: Order, session: SessionFacts) -> dict[str, Any]:
         "payment_method_id": session.method_id if session.customer_id else "",
         # Stripe takes longer addresses than mail does. No reason to lose the payment over one.
         "email": session.email if 0 < len(session.email) <= LONGEST_EMAIL else order.email,
-        "customer_name": session.name[:200],
-        "phone": session.phone[:LONGEST_PHONE],
+        "customer_name": session.name[:LONGEST_NAME] or order.customer_name,
+        "phone": session.phone[:LONGEST_PHONE] or order.phone,
         "billing_address": session.billing_address,
         "shipping_address": session.shipping_address or order.shipping_address,
     }

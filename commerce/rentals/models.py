@@ -86,6 +86,8 @@ class Rental(models.Model):
                 name="rental_going_out", fields=["shop", "next_out_on"], condition=Q(next_out_on__isnull=False)
             ),
             models.Index(name="rental_due", fields=["shop", "next_due_on"], condition=Q(next_due_on__isnull=False)),
+            # reader: the admin's "picked up today"
+            models.Index(name="rental_picked_up", fields=["-handed_out_at"], condition=Q(handed_out_at__isnull=False)),
             models.Index(name="rental_endangers", fields=["shop", "-id"], condition=Q(endangered__gt=0)),
             # reader: the worker that frees them
             models.Index(name="rental_frees_days", fields=["created_at"], condition=Q(frees_days=True)),

@@ -129,7 +129,7 @@ def plan_return(*, order: Order, lines: Sequence[OrderLine], command: ReturnComm
 
     Raises WrongState, RefundExceedsPayment, InvalidRequest.
     """
-    if order.status not in REFUNDABLE or not order.payment_intent_id:
+    if order.status not in REFUNDABLE or not (order.payment_intent_id or order.is_external):
         raise WrongState(f"Order {order.number} is {order.get_status_display().lower()}: there is nothing to refund.")
     if command.amount is not None and require_minor(command.amount) <= 0:
         raise InvalidRequest("The request body is not valid.", {"amount": ["A whole number above 0."]})

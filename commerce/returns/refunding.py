@@ -18,6 +18,7 @@ from commerce.gateway.client import access_for_account
 from commerce.gateway.failures import StripeFailure
 from commerce.orders.locks import order_for_update, order_tx
 from commerce.orders.models import Order
+from commerce.returns.by_hand import settle_external_within
 from commerce.returns.claiming import ReturnCommand, balance_of, claim_return_within, earlier_return, reserve_within
 from commerce.returns.errors import RefundRejected, RefundUnknown
 from commerce.returns.models import Refund, Return
@@ -64,7 +65,7 @@ def return_order(*, shop: ShopContext, command: ReturnCommand, acting: Actor) ->
     with as_shop(shop.shop_id):
         made, fresh = _claim(shop=shop, command=command, acting=acting)
         for row in made.refunds.select_related("order").order_by("id"):
-            if fresh:
+            if fresh and row.status in Refund.ASKED:
                 access = access_for_account(shop, row.stripe_account)
                 send_refund(shop=shop, access=access, row=row)
             elif row.status in Refund.ASKED:
@@ -167,13 +168,17 @@ def _claim(*, shop: ShopContext, command: ReturnCommand, acting: Actor) -> tuple
     order = Order.objects.for_shop(shop.shop_id).filter(pk=command.order_id).first()
     if order is None:
         raise NotFound("There is no such order.")
-    access_for_account(shop, order.stripe_account)  # refused before anything is reserved
+    if not order.is_external:
+        access_for_account(shop, order.stripe_account)  # refused before anything is reserved
     try:
         with order_tx(shop.shop_id):
             order = order_for_update(shop_id=shop.shop_id, order_id=command.order_id)
             if (made := earlier_return(shop_id=shop.shop_id, command=command)) is not None:
                 return made, False
-            return claim_return_within(order=order, command=command, acting=acting, now=timezone.now()), True
+            made = claim_return_within(order=order, command=command, acting=acting, now=timezone.now())
+            if order.is_external:
+                settle_external_within(order=order, made=made, now=timezone.now())
+            return made, True
     except IntegrityError:
         # The key was taken a moment ago, for another order: their locks don't meet.
         if (made := earlier_return(shop_id=shop.shop_id, command=command)) is None:

@@ -123,6 +123,15 @@ def rentals(world: World) -> Iterator[Ask]:
             yield Ask("PATCH", "/api/rental", body, headers)
             yield Ask("PATCH", "/api/rental", body | {"items": items}, headers)
             yield Ask("PATCH", "/api/rental", body | {"shopId": world.there.shop_id}, headers)
+        wanted = {
+            "items": [{"sku": own_sku(world.there), "quantity": 1}],
+            "period": {"start": "2030-01-01", "end": "2030-01-02"},
+            "customer": {"email": "tried@there.example"},
+            "idempotencyKey": "tried",
+        }
+        for payment in ("link", "external"):
+            yield Ask("POST", "/api/rental", wanted | {"payment": payment}, headers)
+            yield Ask("POST", "/api/rental", wanted | {"payment": payment, "shopId": world.there.shop_id}, headers)
 
 
 def catalog(world: World) -> Iterator[Ask]:

@@ -2,7 +2,9 @@
 
 import { call } from "./api.js";
 import { sleep } from "./backoff.js";
-import { cartPath, find, fromTemplate, locale, money, rentalText, say, show, showUnits, text } from "./page.js";
+import {
+  cartPath, day, find, fromTemplate, locale, money, rentalText, say, show, showUnits, text,
+} from "./page.js";
 
 const DEFAULT_MS = 2_000;
 const PATIENCE_MS = 60_000;
@@ -67,6 +69,7 @@ async function showReceipt(status) {
         return item;
       }),
     );
+    showDays(summary.lines.map((line) => line.rental).filter(Boolean));
     show(find("[data-deposits]"), summary.amounts.deposit > 0);
     for (const row of document.querySelectorAll("[data-row]")) {
       const amount = summary.amounts[row.dataset.row] ?? 0;
@@ -77,6 +80,14 @@ async function showReceipt(status) {
   } catch {
     // The order stands without its summary on this page.
   }
+}
+
+// When all of it is for the same days, they are said once and plainly; the lines have theirs in any case.
+function showDays(rentals) {
+  const [first] = rentals;
+  if (!first || rentals.some(({ start, end }) => start !== first.start || end !== first.end)) return;
+  const words = first.start === first.end ? "oneDayOnly" : "days";
+  say(find("[data-days-line]"), text(words, { start: day(first.start), end: day(first.end) }));
 }
 
 async function refreshBadge() {
