@@ -32,6 +32,7 @@ SHARED = {"inventory_stockrow", "inventory_stockowner"}
 # one there. Index → what one has to know already to ask. Primary keys are numbers, or random like these ids.
 TELLING = {
     "attempt_one_per_session": "The id of a Stripe session, a secret of 58 characters.",
+    "subscribe_one_per_session": "The same.",
     "cart_line_one_per_variant_and_period": "The random id of a cart.",
     "checkout_checkoutattempt_hold_id_key": "The random id of a hold.",
     "checkout_checkoutattempt_order_id_key": "The random id of an order.",
