@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from inventory.early_returns import BookedDays, free_days_within
 from inventory.errors import (
     HoldKeyConflict,
     HoldNotActive,
-    InventoryBusy,
     InventoryUnavailable,
     RentalUnavailable,
     StockBooked,
 )
-from inventory.holds import Line, commit_hold, extend_hold, place_hold, release_hold
+from inventory.holds import Line, commit_hold, extend_hold, place_hold
 from inventory.models import Hold, HoldPeriod, StockDay, StockMovement, StockRow
 from inventory.periods import available_for_periods, available_skus, short_periods
 from inventory.reaper import run_once
@@ -33,35 +26,8 @@ from inventory.verify import verify_stock
 from tenants.errors import InvalidRequest, NotFound, ShopExpired
 from tenants.models import Shop, ShopSettings
 from tests.factories.inventory import StockRowFactory
-from tests.fixtures.periods import monday
+from tests.inventory.booking import book, booked, day, end, wish
 from tests.inventory.steps import API, STAFF
-
-MONDAY = monday()
-
-
-def day(number: int) -> Any:
-    return MONDAY + timedelta(days=number)
-
-
-def wish(row: StockRow, first: int, last: int, quantity: int = 1) -> Line:
-    """Units of `row` from one day to another, counted from a Monday in the future."""
-    return Line(row.sku, row.variant_key, quantity, day(first), day(last))
-
-
-def book(row: StockRow, first: int, last: int, quantity: int = 1, *, key: str = "", **more: Any) -> Any:
-    lines = more.pop("lines", None) or [wish(row, first, last, quantity)]
-    return place_hold(
-        shop_id=row.owner_id, key=key or uuid4().hex, lines=lines, ttl_seconds=1200, acting=API, **more
-    )  # fmt: skip
-
-
-def booked(row: StockRow) -> dict[int, int]:
-    days = StockDay.objects.filter(stock_row=row, booked__gt=0).values_list("day", "booked")
-    return {(at - MONDAY).days: units for at, units in days}
-
-
-def end(row: StockRow, placed: Any, verb: Any = release_hold) -> Any:
-    return verb(shop_id=row.owner_id, hold_id=placed.hold_id, reason="A test", acting=API)
 
 
 def test_days_are_booked_and_the_stock_stays_owned(db: None) -> None:
@@ -313,95 +279,6 @@ def test_looks_and_their_queries(db: None, django_assert_num_queries: Any) -> No
         [known, unknown] = available_skus(shop_id=row.owner_id, skus=[row.sku, "NOPE"], starts=day(1), ends=day(2))
     assert (known.available, known.state, known.short_days) == (1, "low", ())
     assert (unknown.available, unknown.state) == (0, "out")
-
-
-# ---------------------------------------------------------------- many at once
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32), units=st.integers(1, 3), buffer=st.integers(0, 2))
-def test_any_sequence_agrees_with_a_plain_count(db: None, seed: int, units: int, buffer: int) -> None:
-    """Verbs in any order beside a dictionary that counts days."""
-    dice, row = random.Random(seed), StockRowFactory(on_hand=units)
-    StockRow.objects.filter(pk=row.pk).update(buffer_days=buffer)
-    active: list[tuple[Any, list[int], int]] = []
-    away: Counter[int] = Counter()
-    for _ in range(25):
-        act = dice.choice(["book", "book", "book", "release", "commit", "expire", "recount"])
-        if act == "book":
-            first, length, quantity = dice.randrange(10), dice.randrange(1, 5), dice.randrange(1, 3)
-            days = list(range(first, first + length + buffer))
-            fits = all(away[at] + quantity <= units for at in days)
-            try:
-                placed = book(row, first, first + length - 1, quantity)
-                assert fits
-                active.append((placed, days, quantity))
-                away.update(dict.fromkeys(days, quantity))
-            except RentalUnavailable:
-                assert not fits
-        elif act == "recount":
-            counted = dice.randrange(4)
-            try:
-                recount_stock(shop_id=row.owner_id, stock_row_id=row.pk, counted=counted, note="x", acting=STAFF)
-                assert counted >= max(away.values(), default=0)
-                units = counted
-            except StockBooked:
-                assert counted < max(away.values())
-        elif active:
-            placed, days, quantity = active.pop(dice.randrange(len(active)))
-            if act == "commit":
-                end(row, placed, commit_hold)
-                continue
-            if act == "release":
-                end(row, placed)
-            else:
-                Hold.objects.filter(pk=placed.hold_id).update(expires_at=timezone.now() - timedelta(seconds=1))
-                run_once(now=timezone.now(), limit=10)
-            away.subtract(dict.fromkeys(days, quantity))
-    assert booked(row) == {at: count for at, count in away.items() if count}
-    assert verify_stock(owner_id=row.owner_id).clean
-
-
-def test_a_crowd_never_books_more_than_there_is(transactional_db: None) -> None:
-    """Overlapping periods of two articles, placed and given back by threads on connections of their own."""
-    rows = [StockRowFactory(on_hand=2)]
-    rows.append(StockRowFactory(owner=rows[0].owner, on_hand=3))
-    kept: list[tuple[Any, list[Line]]] = []
-
-    def customer(seed: int) -> None:
-        dice = random.Random(seed)
-        try:
-            for _ in range(12):
-                chosen = dice.sample(rows, dice.randrange(1, 3))
-                lines = [
-                    wish(row, first, first + dice.randrange(5), dice.randrange(1, 3))
-                    for row in chosen
-                    for first in [dice.randrange(12)]
-                ]
-                try:
-                    placed = book(rows[0], 0, 0, lines=lines)
-                except (RentalUnavailable, InventoryBusy):
-                    continue
-                ending = dice.random()
-                if ending < 0.4:
-                    end(rows[0], placed)
-                    continue
-                if ending < 0.7:
-                    end(rows[0], placed, commit_hold)
-                kept.append((placed, lines))
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(8) as crowd:
-        list(crowd.map(customer, range(8)))
-    for row in rows:
-        out: Counter[int] = Counter()
-        for _, lines in kept:
-            for line in lines:
-                if line.variant_key == row.variant_key and line.starts and line.ends:
-                    for number in range((line.starts - MONDAY).days, (line.ends - MONDAY).days + 1):
-                        out[number] += line.quantity
-        assert booked(row) == out
-        assert out and max(out.values()) <= row.on_hand
-    assert verify_stock().clean
 
 
 # ---------------------------------------------------------------- days that aren't needed any more
