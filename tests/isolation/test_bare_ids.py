@@ -21,7 +21,8 @@ from tenants.service_tokens import end_older_secret, issue_service_token, revoke
 from tenants.staff import EVERY_SHOP, StaffScope
 from tenants.webhook_secrets import remove_secret, roll_secret
 from tests.fixtures.standin import StandIn
-from tests.isolation.world import World, build
+from tests.isolation.sides import World
+from tests.isolation.world import build
 from webhooks.dead_letters import NotReplayable, replay_event
 from webhooks.models import StripeEvent
 

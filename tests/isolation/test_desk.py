@@ -25,7 +25,8 @@ from tenants.reasoned import SALT
 from tests.commerce.backoffice import TOKEN, filled
 from tests.fixtures.standin import StandIn
 from tests.isolation.routes import routes
-from tests.isolation.world import SHOP_MODELS, World, browser, build, shown, texts
+from tests.isolation.sides import SHOP_MODELS, World, browser, shown, texts
+from tests.isolation.world import build
 from webhooks.models import StripeEvent
 
 PAGES: list[tuple[type[Model], Any]] = sorted(admin.site._registry.items(), key=lambda entry: entry[0]._meta.label)
@@ -112,9 +113,9 @@ def forms_of(answer: HttpResponse) -> Iterator[Any]:
 
 def test_there_is_a_row_of_every_kind_to_steal(world: World):
     missing = [model._meta.label for model in SHOP_MODELS if not world.there.rows(model).exists()]
-    assert missing == [], "tests/isolation/world.py: make one in both shops"
+    assert missing == [], "tests/isolation/business.py: make one in both shops"
     pages = [model for model, page in PAGES if not model._default_manager.exists()]
-    assert pages == [], "tests/isolation/world.py: make one"
+    assert pages == [], "tests/isolation/business.py: make one"
 
 
 def test_the_search_for_leaks_finds_them(world: World):

@@ -17,7 +17,8 @@ from commerce.models import Cart, Order
 from tenants.models import Shop
 from tenants.scoping import OwnerQuerySet, ShopQuerySet, path_to_shop
 from tests.fixtures.standin import StandIn
-from tests.isolation.world import OURS, World, build
+from tests.isolation.sides import OURS, World
+from tests.isolation.world import build
 
 # `model.field` → why the shop is no part of the key.
 ARGUED = {

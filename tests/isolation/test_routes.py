@@ -19,7 +19,8 @@ from commerce.models import CartLine, Coupon, Order, Product, Rental, Return
 from inventory.models import Hold
 from tests.fixtures.standin import StandIn
 from tests.isolation.routes import routes
-from tests.isolation.world import Side, World, build, shown
+from tests.isolation.sides import Side, World, shown
+from tests.isolation.world import build
 from tests.webhooks.deliver import event, signature
 from webhooks.models import StripeEvent
 

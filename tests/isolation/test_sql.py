@@ -21,7 +21,8 @@ from inventory.models import Hold, StockMovement
 from tenants.database import SHOP_SETTING, WEB_ROLE
 from tests.factories.inventory import PoolFactory, PoolRouteFactory, StockRowFactory
 from tests.fixtures.standin import StandIn
-from tests.isolation.world import World, build
+from tests.isolation.sides import World
+from tests.isolation.world import build
 
 Row = dict[str, Any]
 
