@@ -91,7 +91,7 @@ def test_with_rows_of_every_kind(owner: Client, standin: StandIn, monkeypatch: p
             dear.append((model._meta.label, each))
         assert owner.get(change_url(rows[0])).status_code == 200, model
     assert dear == []
-    assert few == [], "tests/isolation/business.py: make two"
+    assert few == [], "tests/isolation: make two"
 
 
 class TestDashboard:

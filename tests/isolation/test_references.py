@@ -207,7 +207,7 @@ def test_no_row_is_attached_to_another_shops(world: World):
         model, name = reference.field.model, reference.field.name
         row = world.here.rows(model).filter(**{f"{name}__isnull": False}).first()
         theirs = world.there.rows(reference.field.related_model).first()
-        assert row and theirs, f"tests/isolation/world.py: a row with {reference}, in both shops"
+        assert row and theirs, f"tests/isolation/business.py: a row with {reference}, in both shops"
         ((key, _, _),) = keys(reference)
         with pytest.raises(IntegrityError, match=f'"{key}"'), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE {reference.table} DISABLE TRIGGER USER")  # append-only, one direction
