@@ -8,6 +8,7 @@ from django.db import transaction
 from uuid_utils.compat import uuid7
 
 from commerce.gateway.client import StripeAccess
+from commerce.gateway.failures import StripeFailure, Verdict
 from commerce.gateway.plans import PriceFacts, create_price, create_product, find_price
 from commerce.money import stripe_amount
 from commerce.plans.errors import OtherPriceAtStripe
@@ -36,7 +37,14 @@ def price_at_stripe(*, access: StripeAccess, shop_id: str, terms: Terms, locale:
             _rows(shop_id, named).update(stripe_key=named.stripe_key)
         create_product(access, params=product_params(shop_id, terms, locale))  # no tx
         params = price_params(shop_id, terms, lookup_key=lookup_key, inclusive=inclusive)
-        found = create_price(access, params=params, key=named.stripe_key)  # no tx
+        try:
+            found = create_price(access, params=params, key=named.stripe_key)  # no tx
+        except StripeFailure as failure:
+            # Refused where a twin of the same moment has just been given the lookup key: its price is as good.
+            twins = find_price(access, lookup_key) if failure.verdict is Verdict.REFUSED else None  # no tx
+            if twins is None:
+                raise
+            found = twins
     if not _agrees(found, terms):
         raise OtherPriceAtStripe(found.id)
     _rows(shop_id, named).update(price_id=found.id)

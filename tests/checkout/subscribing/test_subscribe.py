@@ -78,7 +78,8 @@ def test_clicks_at_the_same_moment_make_one_session(club: Club) -> None:
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
     assert len({answer.json()["sessionId"] for answer in answers}) == 1
     assert len(club.standin.open_sessions()) == 1
-    assert len(club.standin.requests("/v1/prices")) == 1
+    made = {call["answer"].get("id") for call in club.standin.requests("/v1/prices")} - {None}
+    assert len(made) == 1  # whoever came second was refused, and took the first one's
 
 
 def test_a_clients_key_is_one_request(club: Club) -> None:
