@@ -92,7 +92,7 @@ class TestOneWindow:
 
 
 class TestClocks:
-    @examples(max_examples=60, deadline=None)
+    @examples(max_examples=30, deadline=None)
     @given(
         steps=st.lists(
             st.tuples(st.integers(0, 45), st.sampled_from([0, 0, 0, 0, 5, 61, 3600])), min_size=20, max_size=80
