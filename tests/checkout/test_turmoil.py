@@ -14,7 +14,7 @@ import pytest
 from tests.checkout.turmoil.play import play
 from tests.fixtures.standin import StandIn
 
-WORLDS = int(os.environ.get("HOLDFAST_TURMOIL_WORLDS", "4"))
+WORLDS = int(os.environ.get("HOLDFAST_TURMOIL_WORLDS", "2"))
 STEPS = int(os.environ.get("HOLDFAST_TURMOIL_STEPS", "150"))
 SEED = int(os.environ.get("HOLDFAST_TURMOIL_SEED", "1"))
 # Far more than a world takes; a run that hangs ends.

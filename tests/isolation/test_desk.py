@@ -155,7 +155,9 @@ def test_every_list_shows_ones_own_however_it_is_asked(world: World, visit: Visi
         url = address(model, "changelist")
         assert visit.get(url).status_code == (403 if page.shop_path is None else 200), model
         terms = {text for row in world.here.others(model)[:1] for text in texts(row)}
-        queries: list[dict[str, Any]] = [{"q": term} for term in sorted(terms)]
+        # A term finds rows where a page searches; the longest are those that are one row's alone.
+        searched = sorted(terms, key=len, reverse=True)[:8] if page.search_fields else sorted(terms)[:1]
+        queries: list[dict[str, Any]] = [{"q": term} for term in searched]
         for lookup in ("shop", "shop__id__exact", "owner__id__exact", "id__exact", "pk", "shop__name", "owner__shop"):
             queries.append({lookup: world.there.shop_id})
         for entry in page.list_filter:

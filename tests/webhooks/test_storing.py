@@ -43,7 +43,7 @@ class AwayOnce:
         return execute(sql, params, many, context)
 
 
-def test_an_event_that_nothing_handles_is_one_statement(trade: Trade) -> None:
+def test_an_event_that_nothing_handles_is_one_statement(trade: Trade, standin: StandIn) -> None:
     statements = Statements()
     with connection.execute_wrapper(statements):
         answer = deliver(event("charge.succeeded", {"id": "ch_1", "object": "charge"}))

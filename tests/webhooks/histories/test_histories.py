@@ -18,7 +18,7 @@ from tests.webhooks.histories.delivering import Post, new_world
 from tests.webhooks.histories.purchases import SCRIPTS, Purchase
 from webhooks.models import StripeEvent
 
-HISTORIES = int(os.environ.get("HOLDFAST_FUZZ_HISTORIES", "24"))
+HISTORIES = int(os.environ.get("HOLDFAST_FUZZ_HISTORIES", "12"))
 FIRST_SEED = int(os.environ.get("HOLDFAST_FUZZ_SEED", "1"))
 TOGETHER = 4
 """Purchases that happen at once, in two shops through one endpoint."""
