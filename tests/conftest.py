@@ -12,7 +12,10 @@ import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.signals import post_migrate
+from pytest_django.plugin import DjangoDbBlocker
 
+from tests.fixtures.copying import copy_from_the_first
 from tests.fixtures.emptying import empty_touched
 
 pytest_plugins = [
@@ -60,9 +63,21 @@ def unread_hosts() -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest
+) -> None:
+    """Workers side by side copy one database: its migrations take longer than a thousand tests."""
+    if hasattr(request.config, "workerinput"):
+        with django_db_blocker.unblock():
+            copy_from_the_first(run=request.config.workerinput["testrunuid"])
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
     """Transactional tests are followed by a deletion of what they left (tests/fixtures/emptying.py)."""
     setattr(connection.ops, "execute_sql_flush", empty_touched)  # noqa: B010 - to mypy an assignment is an override
+    # Content types and permissions stay: nobody has to look after every test whether they are there.
+    post_migrate.receivers.clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
