@@ -28,20 +28,25 @@ pytest_plugins = [
 ]
 
 
-def _forget_redis() -> None:
-    """Deletes this run's own keys. Never FLUSHDB: other runs and a development server may use the same Valkey."""
-    for url in (settings.CACHES["default"]["LOCATION"], settings.REDIS_LIMITS_URL):
-        client = redis.Redis.from_url(url, socket_timeout=2)
-        with client:
-            keys = list(client.scan_iter(match=f"{settings.REDIS_KEY_PREFIX}:*", count=1000))
-            if keys:
-                client.delete(*keys)
+@pytest.fixture(scope="session")
+def redis_clients() -> Iterator[list[redis.Redis]]:
+    """One connection to each of the databases that a test may write to."""
+    urls = (settings.CACHES["default"]["LOCATION"], settings.REDIS_LIMITS_URL)
+    clients = [redis.Redis.from_url(url, socket_timeout=2) for url in urls]
+    yield clients
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture(autouse=True)
-def empty_redis() -> Iterator[None]:
-    """Every test begins without cached values and without used-up rate limits."""
-    _forget_redis()
+def empty_redis(redis_clients: list[redis.Redis]) -> Iterator[None]:
+    """Every test begins without cached values and without used-up rate limits.
+
+    Only this run's own keys go. Never FLUSHDB: other runs and a development server may use the same Valkey.
+    """
+    for client in redis_clients:
+        if keys := list(client.scan_iter(match=f"{settings.REDIS_KEY_PREFIX}:*", count=10_000)):
+            client.delete(*keys)
     yield
     cache.close()
 
