@@ -235,9 +235,9 @@ def test_a_cancellation_at_the_end_of_the_period(client: stripe.StripeClient, st
         told = client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": wanted})
         assert (told.cancel_at is not None, told.canceled_at is not None) == (wanted, wanted)
     assert (told.status, told.cancel_at, told.cancel_at_period_end) == ("active", ends, True)
-    advance_to(standin, ends - 1)
+    advance_to(standin, ends - HOUR)
     assert client.v1.subscriptions.retrieve(subscription.id).status == "active"
-    advance(standin, 1)
+    advance(standin, HOUR)
     now = client.v1.subscriptions.retrieve(subscription.id)
     assert (now.status, now.ended_at) == ("canceled", ends)
     assert announced(client)[-1] == "customer.subscription.deleted"
