@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -105,8 +106,14 @@ def change_url(row: Model) -> str | None:
 
 def list_url(model: type[Model], query: str = "") -> str | None:
     """The list of a registered model, filtered by `query` (without its question mark); None where there is no list."""
+    url = _list_path(model)
+    return f"{url}?{query}" if url and query else url
+
+
+@cache
+def _list_path(model: type[Model]) -> str | None:
+    """Looked up once: the sidebar of every page has all of them."""
     try:
-        url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     except NoReverseMatch:
         return None
-    return f"{url}?{query}" if query else url
