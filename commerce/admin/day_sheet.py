@@ -80,7 +80,8 @@ def _rows(rentals: QuerySet[Rental], empty: str) -> SafeString:
             rental.order.customer_name or rental.order.email,
             rental.order.phone,
             "; ".join(_line(line) for line in rental.lines.all()),
-            f"{rental.starts_on} – {rental.ends_on}" + (f", {late} days late" if (late := days_late(rental)) else ""),
+            f"{rental.starts_on} – {rental.ends_on}"
+            + (f", {late} day{'s' if late > 1 else ''} late" if (late := days_late(rental)) else ""),
         )
         for rental in rentals[:MOST]
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from commerce.admin.display import shop_amount
+from commerce.admin.display import shop_amount, shop_moment
 from commerce.admin.timeline import Moment, Step
-from commerce.models import Order, Rental, RentalEvent
+from commerce.models import Charge, Collection, Order, Rental, RentalEvent
 from commerce.rentals.periods import zone_today
 from commerce.rentals.preview import Preview
 from tenants.backoffice import link_to
@@ -78,6 +78,27 @@ def next_step(rental: Rental) -> str:
     }[Status(rental.status)]
 
 
+def deposit_on_card(order: Order) -> str:
+    """Where a deposit that is only authorised stands."""
+    sum_ = shop_amount(order.shop, order.deposit_authorised_amount, order.currency)
+    held = order.charges.filter(purpose=Charge.Purpose.DEPOSIT).order_by("id").last()
+    if held is None:
+        return f"{sum_}, not held yet"
+    if held.status == Charge.Status.HELD:
+        return f"{sum_}, held until {shop_moment(order.shop, held.capture_before)}"
+    if held.captured_amount:
+        taken = shop_amount(order.shop, held.captured_amount, held.currency)
+        return f"{sum_} were held, of which {taken} were taken"
+    return f"{sum_}: {held.get_status_display().lower()}"
+
+
+def told_sources(one: Collection) -> str:
+    """Where an amount that was owed was taken from."""
+    parts = (("the deposit", one.from_deposit), ("what is held", one.from_hold), ("the saved card", one.from_card))
+    named = [f"{shop_amount(one.order.shop, part, one.currency)} off {name}" for name, part in parts if part]
+    return f"{', '.join(named)}. {one.reason}"
+
+
 def told_preview(rental: Rental, action: str, preview: Preview) -> list[str]:
     """What a step will do, a sentence each."""
 
@@ -85,6 +106,8 @@ def told_preview(rental: Rental, action: str, preview: Preview) -> list[str]:
         return shop_amount(rental.shop, minor, rental.order.currency)
 
     told = [_of_units(action, *unit) for unit in preview.units]
+    if action == Action.HAND_OUT and rental.order.deposit_authorised_amount:
+        told.append(f"Deposit: {deposit_on_card(rental.order)}.")
     if preview.late_unit_days:
         told.append(f"That is {preview.late_unit_days} unit-days late in all, which a late fee is computed from.")
     if preview.kept:

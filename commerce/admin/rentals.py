@@ -19,7 +19,16 @@ from commerce.admin.day_sheet import day_sheet
 from commerce.admin.display import User, pairs, panel, reader_link, shop_amount, shop_moment, table
 from commerce.admin.lists import NOTHING, KeySearch, LastingFilter, as_uuid, saved_view
 from commerce.admin.rental_page import PERMISSION, rental_page
-from commerce.admin.rental_words import LABELS, STEPS, TONES, days_late, next_step, told_units
+from commerce.admin.rental_words import (
+    LABELS,
+    STEPS,
+    TONES,
+    days_late,
+    deposit_on_card,
+    next_step,
+    told_sources,
+    told_units,
+)
 from commerce.models import Rental, RentalEvent, RentalUnits
 from commerce.rentals.cases import RentalCommand
 from commerce.rentals.life import handle_rental
@@ -252,16 +261,29 @@ def _money(rental: Rental, reader: User) -> list[tuple[str, object]]:
         return shop_amount(rental.shop, minor, order.currency)
 
     left = order.deposit_amount - order.deposit_refunded_amount - order.deposit_kept_amount
+    shown: list[tuple[str, object]] = [("Paid", amount(order.total_amount))]
+    if order.deposit_authorised_amount:
+        shown.append(("Deposit, on the card", deposit_on_card(order)))
+    else:
+        shown += [
+            ("Deposit", amount(order.deposit_amount)),
+            ("Given back", amount(order.deposit_refunded_amount)),
+            ("Kept", amount(order.deposit_kept_amount)),
+            ("Left", amount(left)),
+        ]
+    shown.append(("Owed beyond the deposit", amount(rental.owed_amount)))
+    for one in order.collections.select_related("order").order_by("id"):
+        shown.append(
+            (
+                one.get_purpose_display(),
+                format_html("{}: {}", reader_link(reader, one, amount(one.amount)), told_sources(one)),
+            )
+        )
     refunds = [reader_link(reader, refund) for refund in order.refunds.all()]
-    return [
-        ("Paid", amount(order.total_amount)),
-        ("Deposit", amount(order.deposit_amount)),
-        ("Given back", amount(order.deposit_refunded_amount)),
-        ("Kept", amount(order.deposit_kept_amount)),
-        ("Left", amount(left)),
-        ("Owed beyond the deposit", amount(rental.owed_amount)),
-        ("Refunds", format_html("{} " * len(refunds), *refunds) if refunds else EMPTY),
-    ]
+    charges = [reader_link(reader, charge) for charge in order.charges.defer("stripe_params").order_by("id")]
+    if charges:
+        shown.append(("Off the card", format_html("{} " * len(charges), *charges)))
+    return [*shown, ("Refunds", format_html("{} " * len(refunds), *refunds) if refunds else EMPTY)]
 
 
 def _behind(rental: Rental, reader: User) -> list[tuple[str, object]]:

@@ -71,6 +71,14 @@ def plan_resume(row: Subscription) -> str | Refused:
     return f"It goes on after {shop_moment(row.shop, row.current_period_end)}, and is paid for then."
 
 
+def useless_buttons(row: Subscription) -> set[str]:
+    """Buttons of a subscription's page that would only say why not."""
+    if row.status in OVER:
+        return {"change_plan", "act_cancel_at_end", "act_cancel_now", "act_resume"}
+    hidden = {"act_cancel_at_end"} if row.cancel_at_period_end else set()
+    return hidden if row.cancel_at_period_end or row.cancel_at is not None else {*hidden, "act_resume"}
+
+
 def carry_out(row: Subscription, mandate: Mandate, *, kind: Kind) -> str:
     wish = Wish(subscription_id=row.subscription_id, kind=kind, key=f"staff:{uuid4()}", reason=mandate.reason)
     found = asked_for(row.shop_id, lambda shop: operate(shop=shop, wish=wish, acting=mandate.acting))

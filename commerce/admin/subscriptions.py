@@ -12,9 +12,9 @@ from django.utils.html import format_html
 from commerce.admin import stripe_links
 from commerce.admin.asking import NoReasonForm, asked_for
 from commerce.admin.change_page import PERMISSION, change_page
-from commerce.admin.display import document, mono, pairs, panel, shop_amount, shop_moment, table
-from commerce.admin.lists import KeySearch, LastingFilter, saved_view
-from commerce.admin.subscription_actions import ENDINGS, access_badge, operations_of
+from commerce.admin.display import mono, pairs, panel, shop_amount, shop_moment, table
+from commerce.admin.lists import KeySearch, LastingFilter, as_uuid, saved_view
+from commerce.admin.subscription_actions import ENDINGS, access_badge, operations_of, useless_buttons
 from commerce.gateway.client import platform_scope
 from commerce.models import Invoice, JournalEntry, Subscription, SubscriptionNote
 from commerce.subscriptions.mirror import mirror_invoice, mirror_subscription
@@ -73,7 +73,7 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
     ordering = ("-id",)
     sortable_by = ("made",)
     empty_text = "No subscription yet. Stripe's events bring them."
-    actions_detail = ("change",)
+    actions_detail = ("change_plan",)
     reason_actions = (
         *ENDINGS,
         ReasonAction(
@@ -87,17 +87,23 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
         ),
     )
 
-    def change(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    # Not "change": the button would be led to by the name of Django's own page.
+    def change_plan(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The button that leads to a page of its own: what it costs is shown there before it is done."""
         return change_page(self, request, object_id)
 
     # What unfold reads from an action's function.
-    vars(change).update(short_description="Change", url_path="change-plan", attrs={}, icon=None, variant=None)
+    vars(change_plan).update(short_description="Change", url_path="change-plan", attrs={}, icon=None, variant=None)
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Without the buttons that would be refused to this subscription as it is."""
         buttons = super().get_actions_detail(request, object_id)
-        may = request.user.has_perm(PERMISSION)
-        return [button for button in buttons if may or not button.action_name.endswith("subscription_change")]
+        row = self.get_queryset(request).filter(Q(pk=as_uuid(object_id))).first()
+        hidden = useless_buttons(row) if row else set()
+        if not request.user.has_perm(PERMISSION):
+            hidden.add("change_plan")
+        gone = tuple(f"_{name}" for name in hidden)
+        return [button for button in buttons if not gone or not button.action_name.endswith(gone)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         return super().get_queryset(request).select_related("shop__settings", "version__plan")
@@ -121,7 +127,7 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
                 {"fields": ("state", "may_use", "shop_name", "plan", "email", "period_end", "ending", "made")},
             ),
             panel("What was done from here", lambda: operations_of(row)),
-            panel("Items", lambda: document(row.items)),
+            panel("Items", lambda: items_of(row)),
             panel("Invoices", lambda: invoices_of(row)),
             panel("At Stripe", lambda: pairs(self.at_stripe(row))),
         ]
@@ -171,6 +177,16 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
     @admin.display(description="Made", ordering="id")
     def made(self, row: Subscription) -> str:
         return shop_moment(row.shop, row.created_at)
+
+
+def items_of(row: Subscription) -> str:
+    """What is paid for by the period, as Stripe has it: one price, or several of others' making."""
+    return table(
+        ("Price at Stripe", "Item", "Quantity"),
+        [(mono(item.get("price", EMPTY)), mono(item.get("id", EMPTY)), item.get("quantity", 1)) for item in row.items],
+        right={2},
+        empty="Nothing.",
+    )
 
 
 def invoices_of(row: Subscription) -> str:

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from commerce.models import Order, Rental
 from commerce.tasks import charge_late_fees_of_shop, hold_deposits_of_shop, release_deposits_of_shop
 from tenants.models import Host, ShopSettings
+from tests.commerce.backoffice import desk, text
 from tests.commerce.charges.rented import charges_of, policy, tell_all, ties_out
 from tests.commerce.rentals.counter import Counter, noon
 from tests.fixtures.payments import balances, refunds_of
@@ -79,6 +80,9 @@ def test_with_a_deposit_that_is_authorised(counter: Counter, standin: StandIn, c
     assert (refunds_of(order), charges_of(order)) == ([], [("deposit_hold", "succeeded", 18_000, 1000)])
     found = balances("band")
     assert (found["deposits_kept"], "deposits_held" in found, found["revenue"]) == (-1000, False, -10_000)
+    page = text(desk().page(Rental.objects.get()))
+    assert "Deposit, on the card €180.00 were held, of which €10.00 were taken" in page
+    assert "Late fee €10.00 : €10.00 off what is held. Came back late: 1 day that count" in page
     tell_all(standin)
     ties_out(standin)
     call_command("tie_out", "--shop", "band")

@@ -79,7 +79,7 @@ def test_the_day_is_found_and_done_in_bulk(counter: Counter) -> None:
         assert numbers(office.list(Rental, day="overdue")) == {one.number, two.number}
         assert "1 day late" in text(office.list(Rental, day="overdue"))
         sheet = text(office.client.get(TODAY))
-        assert one.number in sheet and "1 days late" in sheet
+        assert one.number in sheet and "1 day late" in sheet
     assert numbers(office.list(Rental, q=one.number)) == {one.number}
     assert numbers(office.list(Rental, q=one.email)) == {one.number, two.number, other.number}
     assert numbers(office.list(Rental, q="nobody")) == set()

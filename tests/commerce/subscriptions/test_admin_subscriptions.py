@@ -27,6 +27,12 @@ def change(owner: Desk, row: Subscription, **more: str) -> HttpResponse:
     return owner.client.post(url, sent, follow=True)
 
 
+def buttons(owner: Desk, row: Subscription) -> set[str]:
+    """Where the buttons of its page lead."""
+    own = address(Subscription, "change", row.pk).removesuffix("change/")
+    return set(re.findall(rf'href="{own}([\w-]+)/"', owner.page(row).content.decode())) - {"history", "change"}
+
+
 def token_in(answer: HttpResponse) -> str:
     found = re.search(r'name="token" value="([^"]+)"', answer.content.decode())
     assert found
@@ -57,10 +63,12 @@ def test_a_change_is_shown_before_it_is_made_and_made_once(club: Club, row: Subs
 
 def test_endings_say_what_they_do_and_can_be_taken_back(club: Club, row: Subscription) -> None:
     owner = desk()
+    assert buttons(owner, row) == {"change-plan", "act-cancel_at_end", "act-cancel_now", "act-ask"}
     assert "isn't canceled" in text(owner.ask(Subscription, "resume", row))
     assert "isn't paid for again" in text(owner.ask(Subscription, "cancel_at_end", row))
     assert "It ends on" in owner.do(Subscription, "cancel_at_end", row, reason="Too dear")
     assert "until its end" in text(owner.page(row))
+    assert buttons(owner, row) == {"change-plan", "act-cancel_now", "act-resume", "act-ask"}
     assert "Active." in owner.do(Subscription, "resume", row, reason="Stays after all")
     assert "is not given back" in text(owner.ask(Subscription, "cancel_now", row))
     assert "Canceled." in owner.do(Subscription, "cancel_now", row, reason="Fraud")
@@ -71,6 +79,7 @@ def test_endings_say_what_they_do_and_can_be_taken_back(club: Club, row: Subscri
     ]  # fmt: skip
     assert AuditEntry.objects.filter(object_type="subscription").count() == 3
     assert "No: it has ended" in text(owner.page(row))
+    assert buttons(owner, row) == {"act-ask"}
 
 
 def test_the_history_tells_what_became_of_a_lost_answer(club: Club, row: Subscription) -> None:
