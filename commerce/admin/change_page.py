@@ -1,36 +1,36 @@
-"""Changing a subscription from its page: chosen, then said in words and sums, then confirmed with a reason.
-
-Two steps on one address, as giving money back: what the second step confirms is what the first one showed, down to the
-second that it is prorated for, and a second click is the same change.
+"""Changing a subscription from its page, in two steps (two_steps.py). What the second one confirms is what the first
+one showed, down to the second that it is prorated for.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import uuid4
 
 from django import forms
-from django.contrib import messages
-from django.core import signing
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from commerce.admin.asking import asked_for
 from commerce.admin.display import shop_amount, shop_moment
+from commerce.admin.two_steps import (
+    Labels,
+    carry_out,
+    choice_confirmed,
+    leads_to,
+    row_to_change,
+    signed_choice,
+    two_step_page,
+)
 from commerce.models import Subscription
 from commerce.plans.offers import Terms, offered_plans
 from commerce.subscriptions.commands import Kind, Wish
 from commerce.subscriptions.operating import Outcome, operate, plan_code_of, preview_change
 from tenants.backoffice import ReasonForm, staff_actor, widgets
-from tenants.display import change_url
 from tenants.errors import HoldfastError
 
 PERMISSION: Final = "commerce.operate_subscription"
 SALT: Final = "commerce.change_page"
-PAGE_SECONDS: Final = 3_600
 
 
 class ChangeForm(ReasonForm):
@@ -76,75 +76,54 @@ class ChangeForm(ReasonForm):
 
 def change_page(desk: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     """The button on a subscription's page. `desk` is its model admin, whose scope and templates it uses."""
-    row: Subscription | None = desk.get_object(request, object_id)
-    if row is None:
-        raise Http404
-    if not request.user.has_perm(PERMISSION) or not desk.in_scope(request, row):
-        raise PermissionDenied
+    row: Subscription = row_to_change(desk, request, object_id, PERMISSION)
     plans = offered_plans(shop_id=row.shop_id, currency=row.currency)
     form = ChangeForm(row, plans, request.POST if request.method == "POST" else None)
-    outcome, token = None, ""
+    plan, token = None, ""
     if request.method == "POST" and form.is_valid():
+        confirmed = _confirmed(request, form)
+        if confirmed is not None:
+            return _change(request, row, confirmed)
         now = timezone.now().replace(microsecond=0)
+        wish = form.wish("", now)
         try:
-            confirmed = _confirmed(request, form)
-            if confirmed is not None:
-                return _carry_out(request, row, confirmed)
-            wish = form.wish("", now)
             outcome = asked_for(row.shop_id, lambda shop: preview_change(shop=shop, wish=wish))
-            token = _token(request, wish, now)
+            plan = told_preview(row, outcome, wish.prorate)
+            token = signed_choice(request, salt=SALT, digest=wish.digest(), at=int(now.timestamp()))
         except HoldfastError as error:
             form.add_error(None, error.detail)
-    return _page(desk, request, row, form, outcome, token)
-
-
-def _token(request: HttpRequest, wish: Wish, now: datetime) -> str:
-    told = {
-        "user": str(request.user.pk),
-        "digest": wish.digest(),
-        "nonce": uuid4().hex,
-        "at": int(now.timestamp()),
-    }
-    return signing.dumps(told, salt=SALT)
+    return two_step_page(
+        desk,
+        request,
+        row=row,
+        title=f"Change subscription {row.subscription_id}",
+        intro=f"Now: {told_now(row)}",
+        form=form,
+        token=token,
+        plan=plan,
+        labels=Labels(check="Show what it costs", confirm="Change it"),
+    )
 
 
 def _confirmed(request: HttpRequest, form: ChangeForm) -> Wish | None:
-    """The wish, when this very choice was shown to this very person before; else it is shown first."""
-    if "confirm" not in request.POST:
+    """The wish, prorated for the second that was shown."""
+    told = choice_confirmed(request, salt=SALT)
+    if told is None:
         return None
-    try:
-        told = signing.loads(request.POST.get("token", ""), salt=SALT, max_age=PAGE_SECONDS)
-    except signing.BadSignature:
-        return None
-    wish = form.wish(f"staff:{told['nonce']}", datetime.fromtimestamp(told["at"], UTC))
-    return wish if (told["user"], told["digest"]) == (str(request.user.pk), wish.digest()) else None
+    wish = form.wish(told["key"], datetime.fromtimestamp(told["at"], UTC))
+    return wish if wish.digest() == told["digest"] else None
 
 
-def _carry_out(request: HttpRequest, row: Subscription, wish: Wish) -> HttpResponse:
+def _change(request: HttpRequest, row: Subscription, wish: Wish) -> HttpResponse:
     """Leads back to the subscription, whatever became of it: its page lists the operation."""
     acting = staff_actor(request)
-    try:
-        asked_for(row.shop_id, lambda shop: operate(shop=shop, wish=wish, acting=acting))
-        messages.success(request, "The subscription is changed.")
-    except HoldfastError as error:
-        messages.warning(request, error.detail)
-    return HttpResponseRedirect(change_url(row) or "../")
-
-
-def _page(
-    desk: Any, request: HttpRequest, row: Subscription, form: ChangeForm, outcome: Outcome | None, token: str
-) -> HttpResponse:
-    context = {
-        **desk.admin_site.each_context(request),
-        "title": f"Change subscription {row.subscription_id}",
-        "opts": desk.model._meta,
-        "form": form,
-        "token": token,
-        "now": told_now(row),
-        "plan": told_preview(row, outcome, form.cleaned_data["prorate"]) if outcome else None,
-        "back": change_url(row),
-    }
-    return TemplateResponse(request, "admin/subscription_change.html", context)
+    carry_out(
+        request,
+        shop_id=row.shop_id,
+        verb=lambda shop: operate(shop=shop, wish=wish, acting=acting),
+        said=lambda _: "The subscription is changed.",
+    )
+    return leads_to(row)
 
 
 def told_now(row: Subscription) -> str:

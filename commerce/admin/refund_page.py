@@ -1,34 +1,31 @@
-"""Giving money back from an order's page: chosen, then said in plain words, then confirmed with a reason.
-
-Two steps on one address. What the second step confirms is what the first one showed: the signed token names the choice
-and becomes the return's key, so that a second click is the same return and a changed form is shown again.
-"""
+"""Giving money back from an order's page, in two steps (two_steps.py)."""
 
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import uuid4
 
 from django import forms
-from django.contrib import messages
-from django.core import signing
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
 
-from commerce.admin.asking import asked_for
 from commerce.admin.display import shop_amount
+from commerce.admin.two_steps import (
+    Labels,
+    carry_out,
+    choice_confirmed,
+    leads_to,
+    row_to_change,
+    signed_choice,
+    two_step_page,
+)
 from commerce.models import Order, OrderLine, Return
 from commerce.money import MoneyError, to_minor
 from commerce.returns.claiming import LineReturned, Plan, ReturnCommand, balance_of, line_worths, plan_return
 from commerce.returns.refunding import return_order
 from tenants.backoffice import ReasonForm, staff_actor, widgets
-from tenants.display import change_url
 from tenants.errors import HoldfastError
 
 PERMISSION: Final = "commerce.refund_order"
 SALT: Final = "commerce.refund_page"
-PAGE_SECONDS: Final = 3_600
 LINES, AMOUNT, DEPOSIT, REST = "lines", "amount", "deposit", "rest"
 
 
@@ -115,73 +112,52 @@ class RefundForm(ReasonForm):
 
 def refund_page(desk: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     """The button on an order's page. `desk` is the order's model admin, whose scope and templates it uses."""
-    order: Order | None = desk.get_object(request, object_id)
-    if order is None:
-        raise Http404
-    if not request.user.has_perm(PERMISSION) or not desk.in_scope(request, order):
-        raise PermissionDenied
+    order: Order = row_to_change(desk, request, object_id, PERMISSION)
     lines = list(order.lines.all())
     form = RefundForm(order, lines, request.POST if request.method == "POST" else None)
     plan, token = None, ""
     if request.method == "POST" and form.is_valid():
+        digest = form.command("").digest()
         try:
             plan = plan_return(order=order, lines=lines, command=form.command(""))
-            confirmed = _confirmed_key(request, form)
-            if confirmed is not None:
-                return _carry_out(request, order, form.command(confirmed))
-            token = _token(request, form)
+            told = choice_confirmed(request, salt=SALT)
+            if told is not None and told["digest"] == digest:
+                return _give_back(request, order, form.command(told["key"]))
+            token = signed_choice(request, salt=SALT, digest=digest)
         except HoldfastError as error:
             plan = None
             form.add_error(None, error.detail)
-    return _page(desk, request, order, form, plan, token)
+    return two_step_page(
+        desk,
+        request,
+        row=order,
+        title=f"Give money back: order {order.number}",
+        intro=_left_of(order),
+        form=form,
+        token=token,
+        plan=told_plan(order, plan) if plan else None,
+        labels=Labels(confirm="Give the money back", danger=True),
+    )
 
 
-def _token(request: HttpRequest, form: RefundForm) -> str:
-    told = {"user": str(request.user.pk), "digest": form.command("").digest(), "nonce": uuid4().hex}
-    return signing.dumps(told, salt=SALT)
-
-
-def _confirmed_key(request: HttpRequest, form: RefundForm) -> str | None:
-    """The return's key, when this very choice was shown to this very person before; else it is shown first."""
-    if "confirm" not in request.POST:
-        return None
-    try:
-        told = signing.loads(request.POST.get("token", ""), salt=SALT, max_age=PAGE_SECONDS)
-    except signing.BadSignature:
-        return None
-    if told["user"] != str(request.user.pk) or told["digest"] != form.command("").digest():
-        return None
-    return f"staff:{told['nonce']}"
-
-
-def _carry_out(request: HttpRequest, order: Order, command: ReturnCommand) -> HttpResponse:
+def _give_back(request: HttpRequest, order: Order, command: ReturnCommand) -> HttpResponse:
     """Leads to the return, whatever became of it: its page says so."""
     acting = staff_actor(request)
-    try:
-        asked_for(order.shop_id, lambda shop: return_order(shop=shop, command=command, acting=acting))
-        messages.success(request, "The refund is on its way.")
-    except HoldfastError as error:
-        messages.warning(request, error.detail)
-    made = Return.objects.for_shop(order.shop_id).filter(idempotency_key=command.key).first()
-    return HttpResponseRedirect(change_url(made or order) or "../")
+    carry_out(
+        request,
+        shop_id=order.shop_id,
+        verb=lambda shop: return_order(shop=shop, command=command, acting=acting),
+        said=lambda _: "The refund is on its way.",
+    )
+    return leads_to(Return.objects.for_shop(order.shop_id).filter(idempotency_key=command.key).first() or order)
 
 
-def _page(
-    desk: Any, request: HttpRequest, order: Order, form: RefundForm, plan: Plan | None, token: str
-) -> HttpResponse:
+def _left_of(order: Order) -> str:
     balance = balance_of(order)
-    context = {
-        **desk.admin_site.each_context(request),
-        "title": f"Give money back: order {order.number}",
-        "opts": desk.model._meta,
-        "form": form,
-        "token": token,
-        "plan": told_plan(order, plan) if plan else None,
-        "left": shop_amount(order.shop, balance.goods_left, order.currency),
-        "deposit_left": shop_amount(order.shop, balance.deposit_left, order.currency) if balance.deposit_left else "",
-        "back": change_url(order),
-    }
-    return TemplateResponse(request, "admin/refund.html", context)
+    left = f"Left to give back: {shop_amount(order.shop, balance.goods_left, order.currency)}"
+    if not balance.deposit_left:
+        return f"{left}."
+    return f"{left}, and {shop_amount(order.shop, balance.deposit_left, order.currency)} of the deposit."
 
 
 def told_plan(order: Order, plan: Plan) -> list[str]:

@@ -1,38 +1,36 @@
-"""Doing something to a rental, from its page: chosen by line, said in plain words, then confirmed with a note.
-
-As the page that gives money back: what the second step confirms is what the first one showed, and the signed token
-becomes the step's key, so that a second click is the same step.
-"""
+"""Doing something to a rental, from its page: chosen by line, and confirmed with a note (two_steps.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
-from uuid import uuid4
 
 from django import forms
-from django.contrib import messages
-from django.core import signing
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
 
 from commerce.admin.asking import asked_for
 from commerce.admin.rental_words import LABELS, STEPS, next_step, told_preview
+from commerce.admin.two_steps import (
+    Labels,
+    carry_out,
+    choice_confirmed,
+    leads_to,
+    row_to_change,
+    signed_choice,
+    two_step_page,
+)
 from commerce.models import Rental, RentalEvent, RentalLine, RentalUnits
 from commerce.money import MoneyError, to_minor
 from commerce.rentals.cases import RentalCommand, UnitsNamed
 from commerce.rentals.life import WITH_AMOUNT, handle_rental
-from commerce.rentals.preview import Preview, preview_rental
+from commerce.rentals.preview import preview_rental
 from inventory.models import StockRow
 from inventory.variants import parse_variant_key
 from tenants.backoffice import ReasonForm, staff_actor, widgets
-from tenants.display import change_url
 from tenants.errors import HoldfastError
 
 PERMISSION: Final = "commerce.handle_rental"
 SALT: Final = "commerce.rental_page"
-PAGE_SECONDS: Final = 3_600
 Action = RentalEvent.Action
 # What is done to the whole rental, whatever is typed beside the lines.
 WHOLE: Final = frozenset({Action.INSPECT, Action.CLOSE})
@@ -121,68 +119,42 @@ class HandleForm(ReasonForm):
 
 def rental_page(desk: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     """The button on a rental's page. `desk` is its model admin, whose scope and templates it uses."""
-    rental: Rental | None = desk.get_object(request, object_id)
-    if rental is None:
-        raise Http404
-    if not request.user.has_perm(PERMISSION) or not desk.in_scope(request, rental):
-        raise PermissionDenied
+    rental: Rental = row_to_change(desk, request, object_id, PERMISSION)
     lines = list(rental.lines.select_related("order_line"))
     first = {"what": request.GET["what"]} if "what" in request.GET else {}
     form = HandleForm(rental, lines, request.POST if request.method == "POST" else None, initial=first)
-    preview, token = None, ""
+    plan, token = None, ""
     if request.method == "POST" and form.is_valid():
+        command = form.command("preview")
+        told = choice_confirmed(request, salt=SALT)
+        if told is not None and told["digest"] == command.digest():
+            return _handle(request, rental, form.command(told["key"]))
         acting = staff_actor(request)
         try:
-            confirmed = _confirmed_key(request, form)
-            if confirmed is not None:
-                return _carry_out(request, rental, form.command(confirmed))
-            command = form.command("preview")
             preview = asked_for(rental.shop_id, lambda shop: preview_rental(shop=shop, command=command, acting=acting))
-            token = _token(request, form)
+            plan = told_preview(rental, command.action, preview)
+            token = signed_choice(request, salt=SALT, digest=command.digest())
         except HoldfastError as error:
             form.add_error(None, error.detail)
-    return _page(desk, request, rental, form, preview, token)
+    return two_step_page(
+        desk,
+        request,
+        row=rental,
+        title=f"{rental}",
+        intro=next_step(rental),
+        form=form,
+        token=token,
+        plan=plan,
+        labels=Labels(confirm="Do it"),
+    )
 
 
-def _token(request: HttpRequest, form: HandleForm) -> str:
-    told = {"user": str(request.user.pk), "digest": form.command("").digest(), "nonce": uuid4().hex}
-    return signing.dumps(told, salt=SALT)
-
-
-def _confirmed_key(request: HttpRequest, form: HandleForm) -> str | None:
-    """The step's key, when this very choice was shown to this very person before; else it is shown first."""
-    if "confirm" not in request.POST:
-        return None
-    try:
-        told = signing.loads(request.POST.get("token", ""), salt=SALT, max_age=PAGE_SECONDS)
-    except signing.BadSignature:
-        return None
-    if told["user"] != str(request.user.pk) or told["digest"] != form.command("").digest():
-        return None
-    return f"staff:{told['nonce']}"
-
-
-def _carry_out(request: HttpRequest, rental: Rental, command: RentalCommand) -> HttpResponse:
+def _handle(request: HttpRequest, rental: Rental, command: RentalCommand) -> HttpResponse:
     acting = staff_actor(request)
-    try:
-        done = asked_for(rental.shop_id, lambda shop: handle_rental(shop=shop, command=command, acting=acting))
-        messages.success(request, f"Done. The rental is {done.get_status_display().lower()}.")
-    except HoldfastError as error:
-        messages.warning(request, error.detail)
-    return HttpResponseRedirect(change_url(rental) or "../")
-
-
-def _page(
-    desk: Any, request: HttpRequest, rental: Rental, form: HandleForm, preview: Preview | None, token: str
-) -> HttpResponse:
-    context = {
-        **desk.admin_site.each_context(request),
-        "title": f"{rental}",
-        "opts": desk.model._meta,
-        "form": form,
-        "token": token,
-        "next_step": next_step(rental),
-        "plan": told_preview(rental, form.cleaned_data["what"], preview) if preview else None,
-        "back": change_url(rental),
-    }
-    return TemplateResponse(request, "admin/rental.html", context)
+    carry_out(
+        request,
+        shop_id=rental.shop_id,
+        verb=lambda shop: handle_rental(shop=shop, command=command, acting=acting),
+        said=lambda done: f"Done. The rental is {done.get_status_display().lower()}.",
+    )
+    return leads_to(rental)
