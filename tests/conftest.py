@@ -20,6 +20,7 @@ from tests.fixtures.copying import copy_from_the_first
 from tests.fixtures.emptying import empty_touched
 
 pytest_plugins = [
+    "tests.fixtures.groups",
     "tests.fixtures.limits",
     "tests.fixtures.lines",
     "tests.fixtures.standin",
@@ -90,10 +91,3 @@ def pytest_collection_finish() -> None:
     """What is loaded by now stays: the garbage collector needn't look at it again, which is a tenth of the run."""
     gc.collect()
     gc.freeze()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests against the whole running product share one of it, so one worker runs them all."""
-    for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))

@@ -23,9 +23,10 @@ CALLERS = ((1, 1), (2, 8), (2, 32))
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured. Two minutes and a half as it is; a test takes less."""
+    """How much is measured. Two minutes and a half as it is; a test takes less. `warming`: rounds that don't count."""
 
     rounds: int = 5
+    warming: int = 1
     turn_seconds: float = 0.5
     floor_seconds: int = 1
     skus: int = SKUS
@@ -50,14 +51,14 @@ def _case(callers: Callers, how_many: int, *, lines: int, hot: bool, size: Size)
     before = counted()
     placed = 0
     turns: dict[str, list[Took]] = {case: [] for case in (FLOOR, *WAYS)}
-    for number in range(size.rounds + 1):
+    for number in range(size.warming + size.rounds):
         for case, taken in turns.items():
             if case == FLOOR:
                 took = floor.place(lines=lines, hot=hot, skus=size.skus, callers=how_many, seconds=size.floor_seconds)
             else:
                 took = callers.take(Turn(case, lines, hot, size.skus, size.turn_seconds))
             placed += took.placed
-            if number:  # the first round warms
+            if number >= size.warming:
                 taken.append(took)
     prove(before, placed=placed, lines=lines)
     rates = {case: [took.placed / took.seconds for took in taken] for case, taken in turns.items()}

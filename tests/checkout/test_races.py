@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -185,17 +184,20 @@ def test_waiting_too_long_is_busy_and_never_a_defect(trade: Trade, standin: Stan
     buyer = trade.buyer_with_cart()
     buyer.checkout()
     buyer.add(trade.variant, 1)
-    locked = threading.Event()
+    locked, answered = threading.Event(), threading.Event()
 
     def somebody_at_it() -> None:
         with transaction.atomic():
             list(CheckoutAttempt.objects.select_for_update())
             locked.set()
-            time.sleep(3)
+            answered.wait(timeout=10)
 
     def superseding() -> Any:
         locked.wait(timeout=5)
-        return buyer.checkout()
+        try:
+            return buyer.checkout()
+        finally:
+            answered.set()
 
     _, answer = in_threads([somebody_at_it, superseding])
     assert (answer.status_code, answer.json()["code"]) == (429, "inventory_busy")
@@ -238,7 +240,7 @@ def test_making_room_waits_for_a_slow_stripe_only_so_long(trade: Trade, standin:
 
 def test_a_refusal_outlives_a_busy_stock_row(trade: Trade, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Stripe refused once isn't refused twice: forgetting it would hold the stock until the clock ends it."""
-    sending, locked = threading.Event(), threading.Event()
+    sending, locked, answered = threading.Event(), threading.Event(), threading.Event()
     real = start.create_session
 
     def refused_when_locked(*args: Any, **more: Any) -> Any:
@@ -251,12 +253,18 @@ def test_a_refusal_outlives_a_busy_stock_row(trade: Trade, standin: StandIn, mon
         with transaction.atomic():
             list(StockRow.objects.select_for_update())
             locked.set()
-            time.sleep(1)
+            answered.wait(timeout=10)
+
+    def checkout() -> Any:
+        try:
+            return buyer.checkout()
+        finally:
+            answered.set()
 
     monkeypatch.setattr(start, "create_session", refused_when_locked)
     standin.fault(path=SESSIONS, kind="status", status=400, times=2)
     buyer = trade.buyer_with_cart()
-    _, answer = in_threads([somebody_at_it, buyer.checkout])
+    _, answer = in_threads([somebody_at_it, checkout])
     assert (answer.status_code, answer.json()["code"]) == (429, "inventory_busy")
     assert trade.facts()["attempts"] == [("unknown", "")]
     resolver.run_once(now=timezone.now())

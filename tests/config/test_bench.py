@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from pytest_django import Settings
 
 from commerce.models import JournalEntry, Order
@@ -17,9 +15,9 @@ from config.bench.hold_callers import Callers
 from config.bench.hold_stage import counted as counted_now
 from config.bench.hold_stage import prove, stage
 from config.bench.report import Row, percentile, table, write_json
-from config.env import env
 from inventory.models import Hold, InventoryRun, StockMovement, StockRow
 from tenants.models import AuditEntry, Host, Shop
+from tests.fixtures.prepared import own_database_url
 from webhooks.models import StripeEvent
 
 MEMBERS = {
@@ -30,8 +28,7 @@ MEMBERS = {
 @pytest.fixture
 def shared_database(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers and callers are other processes: they must meet the test database."""
-    url = urlsplit(env.str("DATABASE_URL"))
-    monkeypatch.setenv("DATABASE_URL", url._replace(path="/" + str(connection.settings_dict["NAME"])).geturl())
+    monkeypatch.setenv("DATABASE_URL", own_database_url())
 
 
 def nothing_is_left() -> bool:
@@ -59,7 +56,7 @@ def test_the_front_door_beside_an_empty_view(shared_database: None, tmp_path: Pa
 
 
 def test_holds_beside_pgbench_and_the_classic_way(shared_database: None, tmp_path: Path):
-    size = holds.Size(rounds=1, turn_seconds=0.05, floor_seconds=1, skus=30, callers=((1, 2),))
+    size = holds.Size(rounds=1, warming=0, turn_seconds=0.05, floor_seconds=1, skus=30, callers=((1, 2),))
     rows = holds.run(size)
     cases = ("pgbench", "verb", "together", "verb_as_owner", "classic")
     expected = [(case, lines, hot, 2) for hot in (False, True) for lines in (1, 3) for case in cases]

@@ -10,12 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from celery import current_app
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
@@ -23,6 +21,7 @@ from pytest_django import Settings
 
 from tenants.context import shop_of
 from tests.factories.tenants import HostFactory
+from tests.fixtures.prepared import own_database_url
 from tests.house.code import ROOT
 from tests.tenants.shop_tasks import look_around
 
@@ -55,12 +54,15 @@ class Worker:
         self.queue, self.log = f"test-{uuid4().hex}", log
         command = "celery -A config worker --pool solo --without-gossip --without-mingle --without-heartbeat"
         command += f" --include {look_around.run.__module__} -Q"
-        database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *command.split(), self.queue],
                 cwd=ROOT,
-                env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test", "DATABASE_URL": database},
+                env={
+                    **os.environ,
+                    "DJANGO_SETTINGS_MODULE": "config.settings.test",
+                    "DATABASE_URL": own_database_url(),
+                },
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -84,7 +86,7 @@ class Worker:
             broker.default_channel.queue_delete(self.queue)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def worker(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     worker = Worker(tmp_path_factory.mktemp("worker") / "log")
     yield worker

@@ -19,9 +19,8 @@ from tests.fixtures.limits import Minutes, counted_keys, take_redis_away
 from tests.fixtures.trade import in_threads
 from tests.house.code import ROOT
 
+# Needs the settings and no model: loading all apps takes seconds.
 WORKER = """
-import django
-django.setup()
 from tenants.rate_windows import rate_windows
 print(sum(rate_windows.acquire("shared", limit=10, shop_label="-") == 0 for _ in range(40)))
 """
