@@ -18,6 +18,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from tests.fixtures.copying import copy_from_the_first
 from tests.fixtures.emptying import empty_touched
+from tests.fixtures.forgetting import forget_copies, forget_redis
 
 pytest_plugins = [
     "tests.fixtures.groups",
@@ -42,13 +43,8 @@ def redis_clients() -> Iterator[list[redis.Redis]]:
 
 @pytest.fixture(autouse=True)
 def empty_redis(redis_clients: list[redis.Redis]) -> Iterator[None]:
-    """Every test begins without cached values and without used-up rate limits.
-
-    Only this run's own keys go. Never FLUSHDB: other runs and a development server may use the same Valkey.
-    """
-    for client in redis_clients:
-        if keys := list(client.scan_iter(match=f"{settings.REDIS_KEY_PREFIX}:*", count=10_000)):
-            client.delete(*keys)
+    """Every test begins without cached values and without used-up rate limits."""
+    forget_redis(redis_clients)
     yield
     cache.close()
 
@@ -56,17 +52,7 @@ def empty_redis(redis_clients: list[redis.Redis]) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def unread_hosts() -> None:
     """No test inherits another's copy of hosts, of tokens or of rate limits, nor an outage of them."""
-    from tenants.callers import service_tokens  # late: models exist only once Django is set up
-    from tenants.front_door_pace import pace
-    from tenants.hosts import host_map
-    from tenants.rate_windows import rate_windows
-    from tenants.tokens import token_ring
-
-    host_map.forget()
-    token_ring.forget()
-    rate_windows.forget()
-    pace.forget()
-    service_tokens.forget()
+    forget_copies()
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,9 @@ DEBUG = False
 SECRET_KEY = required("SECRET_KEY", "Make one: `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`.")
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "tenants.apps.BackOfficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -22,7 +22,6 @@ from tenants.staff import EVERY_SHOP, StaffScope
 from tenants.webhook_secrets import remove_secret, roll_secret
 from tests.fixtures.standin import StandIn
 from tests.isolation.sides import World
-from tests.isolation.world import build
 from webhooks.dead_letters import NotReplayable, replay_event
 from webhooks.models import StripeEvent
 
@@ -49,11 +48,6 @@ VERBS: list[tuple[type[Any], Callable[[Any, StaffScope, World], object]]] = [
         lambda pk, scope, world: rotate_service_token(token_id=pk, scope=scope, overlap_hours=1, **WHO),
     ),
 ]
-
-
-@pytest.fixture
-def world(transactional_db: None, standin: StandIn) -> World:
-    return build(standin)
 
 
 @pytest.mark.parametrize("scope", [StaffScope(frozenset({"alder-shop"})), StaffScope(frozenset())])
@@ -97,10 +91,10 @@ def test_no_token_is_issued_for_a_shop_outside_the_scope(world: World, scope: St
     assert world.untouched() == before
 
 
-def test_no_replay_acts_for_a_shop_outside_the_scope(world: World, standin: StandIn):
+def test_no_replay_acts_for_a_shop_outside_the_scope(world: World, known_standin: StandIn):
     """An event that was taken for this shop's turns out to be the other's: it is left as it was."""
     mine = StripeEvent.objects.get(event_id=f"evt_dead_of_{world.here.shop_id}")
-    session = standin.session(world.there.sessions["paid"])
+    session = known_standin.session(world.there.sessions["paid"])
     payload = {"livemode": False, "type": "checkout.session.completed", "data": {"object": session}}
     StripeEvent.objects.filter(pk=mine.pk).update(
         type="checkout.session.completed", object_id=session["id"], payload=payload

@@ -58,7 +58,7 @@ class HostDesk(ModelAdmin[Host]):
     )
 
 
-site = type(admin.site)(name="admin")
+site = admin.site.__class__(name="admin")
 site.register(Host, HostDesk)
 site.register(Shop, ShopAdmin)
 
