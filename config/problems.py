@@ -229,7 +229,7 @@ def _shaped(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     code = CODE_OF_STATUS.get(response.status_code, fallback)
     shaped = problem(request, code, PROBLEMS[code].title + ".")
     shaped.status_code = response.status_code
-    for name in ("Allow", "Retry-After"):
+    for name in ("Allow", "Retry-After", "X-Frame-Options"):
         if name in response:
             shaped[name] = response[name]
     return shaped

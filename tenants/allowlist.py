@@ -42,6 +42,7 @@ class Rule:
     `edge_names_shop`: on a host that is no shop's, the header of a trusted edge decides for which shop this is.
     `scope`: what a service token must be good for, ANY_SCOPE for anything; empty: tokens mean nothing here.
     `token_only`: nobody but a service token's holder gets through.
+    `bare`: knows neither session nor form nor language; what Django does for those is left out (config/short_way.py).
     """
 
     family: str
@@ -52,6 +53,7 @@ class Rule:
     pace: int = 1
     scope: str = ""
     token_only: bool = False
+    bare: bool = False
     max_bytes: int = 256 * KIB
 
 
@@ -62,9 +64,15 @@ CHECKOUT_SUMMARY = Rule("checkout", SHOP, settles=True, browsers=True)
 # Browsers and edges subscribe as they check out; a server says by its token that it may.
 SUBSCRIBE = Rule("subscribe", SHOP, browsers=True, scope="payments:write")
 ORDER_STATUS = Rule("order_status", SHOP, settles=True, browsers=True)
-AVAILABILITY = Rule("availability", SHOP, browsers=True)
+AVAILABILITY = Rule("availability", SHOP, browsers=True, bare=True)
 VALIDATE = Rule(
-    "validate", SHOP_AND_PLATFORM, browsers=True, edge_names_shop=True, pace=MACHINES, scope="inventory:read"
+    "validate",
+    SHOP_AND_PLATFORM,
+    browsers=True,
+    edge_names_shop=True,
+    pace=MACHINES,
+    scope="inventory:read",
+    bare=True,
 )
 HOLDS = Rule(
     "holds",
@@ -74,6 +82,7 @@ HOLDS = Rule(
     pace=MACHINES,
     scope="inventory:hold",
     token_only=True,
+    bare=True,
 )
 # Giving back and committing what is held is settlement; inventory itself refuses to extend for a closed shop.
 ONE_HOLD = replace(HOLDS, settles=True)
@@ -101,7 +110,7 @@ RECONCILIATION = Rule(
     scope="reconciliation:write",
     token_only=True,
 )
-WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, pace=MACHINES, max_bytes=1024 * KIB)
+WEBHOOK = Rule("webhook", HOOKS_AND_SHOP, settles=True, pace=MACHINES, bare=True, max_bytes=1024 * KIB)
 
 # Exactly this path under /api/.
 API: Mapping[str, Rule] = {

@@ -30,6 +30,8 @@ class Envelope:
     created_at: datetime
     object: Mapping[str, Any]
     payload: Mapping[str, Any]
+    written: str = ""
+    """The payload as text that PostgreSQL takes; empty for an event that was stored before."""
 
     @property
     def object_id(self) -> str:
@@ -45,8 +47,7 @@ def claimed_account(payload: Mapping[str, Any]) -> str:
 def read_envelope(body: bytes, *, signer: Signer) -> Envelope:
     """The event in a body that `signer` signed. Raises SignatureRefused for anything but a snapshot."""
     try:
-        payload = storable(json.loads(body))
-        json.dumps(payload, allow_nan=False)  # NaN and what overflows to infinity can't be stored: ValueError
+        payload, written = _payload(body.decode())
         event_object = payload["data"]["object"]
         if not isinstance(event_object, dict) or not isinstance(payload["livemode"], bool):
             raise TypeError("not a snapshot event")
@@ -59,9 +60,32 @@ def read_envelope(body: bytes, *, signer: Signer) -> Envelope:
             created_at=datetime.fromtimestamp(int(payload["created"]), UTC),
             object=event_object,
             payload=payload,
+            written=written,
         )
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise SignatureRefused("The body is not an event.") from error
+
+
+def _payload(text: str) -> tuple[Any, str]:
+    """The body's value, and a text of it that PostgreSQL takes: the body itself, unless there is something in it that
+    means more here than there. Only an escape brings in what a text column can't hold, and only a fraction or an
+    exponent a number that is out of range there. Raises ValueError for NaN and for what overflows to infinity.
+    """
+    fractions: list[str] = []
+
+    def fraction(raw: str) -> Any:
+        fractions.append(raw)
+        return json.loads(raw)
+
+    payload = json.loads(text, parse_float=fraction, parse_constant=_refuse_constant)
+    if not fractions and "\\u" not in text:
+        return payload, text
+    payload = storable(payload)
+    return payload, json.dumps(payload, allow_nan=False)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number.")
 
 
 def _text(value: object, longest: int) -> str:

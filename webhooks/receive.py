@@ -61,6 +61,7 @@ def receive_event(*, body: bytes, signature: str, host: str, host_shop: ShopCont
     away = found is not None and _belongs_elsewhere(found, host_shop)
     stored = store(
         event=event,
+        written=envelope.written,
         host=host,
         host_shop_id=host_shop.shop_id if host_shop else None,
         outcome=_outcome(found, away=away),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,14 +47,15 @@ class Stored:
     fresh: bool
 
 
-def store(*, event: StripeEvent, host: str, host_shop_id: str | None, outcome: str) -> Stored:
+def store(*, event: StripeEvent, written: str, host: str, host_shop_id: str | None, outcome: str) -> Stored:
     """Records an unsaved event, once per mode, account and id, and this delivery of it. Commits where it runs alone.
 
+    `written` is the event's payload as text.
     `outcome` is the delivery's, if the event is fresh; the delivery of a known one is `received` until it is judged.
     """
     key = (event.livemode, event.account, event.event_id)
     values = (
-        *key, event.type, event.api_version, event.other_version, event.object_id, json.dumps(event.payload),
+        *key, event.type, event.api_version, event.other_version, event.object_id, written,
         event.status, event.shop_id, event.resolved_by, event.attempts, event.error, event.created_at,
         event.received_at, event.processed_at, event.next_attempt_at, event.request_id,
         *key, host, host_shop_id, outcome, event.request_id, event.received_at,

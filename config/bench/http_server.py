@@ -17,7 +17,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 
-from config.bench import AS_OWNER, CPU_SECONDS
+from config.bench import AS_OWNER, CPU_SECONDS, instant_stripe
 
 
 def empty(request: HttpRequest) -> HttpResponse:
@@ -41,6 +41,7 @@ class EmptyUrls:
 
 def _application() -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
     django.setup()
+    instant_stripe.install()
     # As in production: development looks for a static file on disk at every request.
     settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = False
     as_owner = bool(os.environ.get(AS_OWNER))

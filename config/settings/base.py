@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "tenants.redirecting.Redirecting",
     "config.problems.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.short_way.ShortWay",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

@@ -103,6 +103,16 @@ def test_endpoints_beside_an_empty_view(shared_database: None, tmp_path: Path):
     assert nothing_is_left()
 
 
+def test_one_case_of_the_endpoints_alone(shared_database: None):
+    rows = http.run(http.Size(rounds=1, turn_seconds=0.05, skus=30), only=["validate"])
+    assert {row.case for row in rows} == {"empty_view", "validate", "validate_as_owner"}
+
+
+def test_only_endpoints_are_measured_one_by_one():
+    with pytest.raises(CommandError, match="compared with each other"):
+        call_command("bench", "holds", only=["hold"])
+
+
 def test_production_is_no_place_for_it(settings: Settings):
     settings.ENVIRONMENT = "production"
     with pytest.raises(CommandError, match="serve nobody"):

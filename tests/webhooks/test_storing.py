@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -52,6 +53,24 @@ def test_an_event_that_nothing_handles_is_one_statement(trade: Trade, standin: S
     row = StripeEvent.objects.get()
     assert (row.status, row.next_attempt_at, row.processed_at) == ("ignored", None, row.received_at)
     assert EventDelivery.objects.get().outcome == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ('"Gr\u00fc\u00dfe \U0001f44b"', "Gr\u00fc\u00dfe \U0001f44b"),  # as it is
+        ('"\\u0047r\\u00fc\\u00dfe"', "Gr\u00fc\u00dfe"),  # by escapes
+        ('"a\\u0000b \\ud800"', "a\ufffdb \ufffd"),  # what no text column holds
+        ("1e-999999", 0.0),  # what no number of PostgreSQL's holds
+        ("12.50", 12.5),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+        ('{"a": 1, "a": 2}', {"a": 2}),
+    ],
+)
+def test_what_is_stored_is_what_was_read(trade: Trade, written: str, stored: Any) -> None:
+    body = json.dumps(event("charge.succeeded", {"id": "ch_1", "said": "HERE"}), indent=2).replace('"HERE"', written)
+    assert deliver(body.encode()).json()["outcome"] == "ignored"
+    assert StripeEvent.objects.get().payload["data"]["object"] == {"id": "ch_1", "said": stored}
 
 
 def test_a_paid_checkout_is_settled_in_three_commits(trade: Trade, standin: StandIn) -> None:

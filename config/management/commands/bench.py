@@ -1,4 +1,6 @@
-"""`manage.py bench NAME [--json FILE]`: measures one part of the product on this machine, in ratios of one run."""
+"""`manage.py bench NAME [--json FILE] [--only CASE …]`: measures one part of the product on this machine, in ratios of
+one run.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", choices=sorted(BENCHES))
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
+        parser.add_argument(
+            "--only", nargs="+", choices=sorted(http.CASES), metavar="CASE", help=f"of `http`: {', '.join(http.CASES)}"
+        )
 
     @as_system()
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError in production: a benchmark writes rows of its own and takes what the machine has."""
         if settings.ENVIRONMENT == "production":
             raise CommandError("Benchmarks are for machines that serve nobody.")
-        rows = BENCHES[options["name"]]()
+        name, only = options["name"], options["only"]
+        if only and name != "http":
+            raise CommandError("--only is for `http`: the others' cases are compared with each other.")
+        rows = http.run(only=only) if only else BENCHES[name]()
         self.stdout.write(table(rows))
         if options["json"]:
-            write_json(options["json"], options["name"], rows)
+            write_json(options["json"], name, rows)
