@@ -26,7 +26,6 @@ from tenants.backoffice import (
     Refused,
     RelatedDropdownFilter,
     badge,
-    link_to,
     time_left,
     widgets,
 )
@@ -162,6 +161,7 @@ class ShortageAdmin(KeySearch[Shortage], ReadOnlyAdmin[Shortage]):
     search_fields = ("order__number",)
     search_help_text = "Order number or id"
     ordering = ("-id",)
+    ordering_of_one_shop = ("-opened_at", "-id")
     sortable_by = ("age",)
     actions_list = ("open_ones",)
     open_ones = saved_view("Open", "state__exact=open", name="open")
@@ -205,10 +205,6 @@ class ShortageAdmin(KeySearch[Shortage], ReadOnlyAdmin[Shortage]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Shortage]:
         return super().get_queryset(request).select_related("shop__settings", "order")
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("-opened_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
-
     def key(self, term: str) -> Q:
         if (known := as_uuid(term)) is not None:
             return Q(order_id=known)
@@ -226,14 +222,6 @@ class ShortageAdmin(KeySearch[Shortage], ReadOnlyAdmin[Shortage]):
             panel("Ordered", lambda: ordered(case)),
             panel("What was done", lambda: pairs(done(case, request.user))),
         ]
-
-    @admin.display(description="Order")
-    def order_link(self, case: Shortage) -> str:
-        return link_to(case.order)
-
-    @admin.display(description="Shop")
-    def shop_name(self, case: Shortage) -> str:
-        return link_to(case.shop)
 
     @admin.display(description="State")
     def state_badge(self, case: Shortage) -> str:

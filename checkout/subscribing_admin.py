@@ -92,6 +92,7 @@ class SubscribeAttemptAdmin(KeySearch[SubscribeAttempt], ReadOnlyAdmin[Subscribe
     search_fields = ("email", "session_id")
     search_help_text = "An e-mail address, or cs_…"
     ordering = ("-id",)
+    ordering_of_one_shop = ("-created_at", "-id")
     sortable_by = ("begun",)
     empty_text = "Nobody has asked to subscribe yet."
     reason_actions = (
@@ -117,10 +118,6 @@ class SubscribeAttemptAdmin(KeySearch[SubscribeAttempt], ReadOnlyAdmin[Subscribe
     def get_queryset(self, request: HttpRequest) -> QuerySet[SubscribeAttempt]:
         return super().get_queryset(request).select_related("shop__settings", "version__plan")
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("-created_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
-
     def key(self, term: str) -> Q:
         return Q(session_id=term) if term.startswith("cs_") else Q(email=term.lower())
 
@@ -137,10 +134,6 @@ class SubscribeAttemptAdmin(KeySearch[SubscribeAttempt], ReadOnlyAdmin[Subscribe
     @admin.display(description="Begun", ordering="id")
     def begun(self, row: SubscribeAttempt) -> str:
         return shop_moment(row.shop, row.created_at)
-
-    @admin.display(description="Shop")
-    def shop_name(self, row: SubscribeAttempt) -> str:
-        return link_to(row.shop)
 
     @admin.display(description="Plan")
     def plan(self, row: SubscribeAttempt) -> str:

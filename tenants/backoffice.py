@@ -144,6 +144,11 @@ class ModelAdmin(ScopedAdmin[M], _ModelAdmin[M]):
         """Nobody deletes here: rows are closed, released or expired by verbs, and history stays."""
         return False
 
+    @admin.display(description="Shop")
+    def shop_name(self, row: Any) -> str:
+        """The column of lists whose rows are one shop's."""
+        return link_to(row.shop)
+
     def get_urls(self) -> list[URLPattern]:
         meta = self.model._meta
         prefix = f"{meta.app_label}_{meta.model_name}"

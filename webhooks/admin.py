@@ -278,10 +278,6 @@ class StripeEventAdmin(KeySearch[StripeEvent], ReadOnlyAdmin[StripeEvent]):
     def state(self, event: StripeEvent) -> str:
         return badge(event.get_status_display(), STATUS_TONES.get(event.status, "plain"))
 
-    @admin.display(description="Shop")
-    def shop_name(self, event: StripeEvent) -> str:
-        return link_to(event.shop)
-
     @admin.display(description="Account")
     def account_and_mode(self, event: StripeEvent) -> str:
         live = badge("live", "warn") if event.livemode else ""

@@ -24,7 +24,6 @@ from tenants.backoffice import (
     Refused,
     RelatedDropdownFilter,
     badge,
-    link_to,
     list_url,
 )
 from tenants.display import EMPTY, Tone
@@ -118,10 +117,6 @@ class FindingAdmin(KeySearch[Finding], ReadOnlyAdmin[Finding]):
     @admin.display(description="At Stripe")
     def at_stripe(self, finding: Finding) -> str:
         return stripe_links.stripe_link(finding.object_id, account=finding.account, livemode=finding.livemode)
-
-    @admin.display(description="Shop")
-    def shop_name(self, finding: Finding) -> str:
-        return link_to(finding.shop)
 
     @admin.display(description="Order")
     def order_link(self, finding: Finding) -> str:

@@ -17,7 +17,6 @@ from tenants.backoffice import (
     RangeDateTimeFilter,
     ReadOnlyAdmin,
     RelatedDropdownFilter,
-    link_to,
     time_left,
 )
 from tenants.display import EMPTY
@@ -59,10 +58,6 @@ class CartAdmin(KeySearch[Cart], ReadOnlyAdmin[Cart]):
     def key(self, term: str) -> Q:
         known = as_uuid(term)
         return Q(pk=known) if known is not None else NOTHING
-
-    @admin.display(description="Shop")
-    def shop_name(self, cart: Cart) -> str:
-        return link_to(cart.shop)
 
     @admin.display(description="Lines")
     def line_count(self, cart: Cart) -> int | str:

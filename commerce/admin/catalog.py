@@ -23,7 +23,6 @@ from tenants.backoffice import (
     StackedInline,
     TabularInline,
     badge,
-    link_to,
     list_url,
     staff_actor,
 )
@@ -185,10 +184,6 @@ class ProductAdmin(KeySearch[Product], ReasonedEditsAdmin[Product]):
     @admin.display(description="Title")
     def title(self, product: Product) -> str:
         return getattr(product, "shown_title", None) or EMPTY
-
-    @admin.display(description="Shop")
-    def shop_name(self, product: Product) -> str:
-        return link_to(product.shop)
 
     @admin.display(description="Variants")
     def variant_count(self, product: Product) -> str:

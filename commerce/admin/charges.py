@@ -283,14 +283,6 @@ class ChargeAdmin(KeySearch[Charge], ReadOnlyAdmin[Charge]):
     def made(self, charge: Charge) -> str:
         return shop_moment(charge.shop, charge.created_at)
 
-    @admin.display(description="Shop")
-    def shop_name(self, charge: Charge) -> str:
-        return link_to(charge.shop)
-
-    @admin.display(description="Order")
-    def order_link(self, charge: Charge) -> str:
-        return link_to(charge.order)
-
     @admin.display(description="For")
     def what(self, charge: Charge) -> str:
         return charge.get_purpose_display()
@@ -365,14 +357,6 @@ class CollectionAdmin(KeySearch[Collection], ReadOnlyAdmin[Collection]):
     @admin.display(description="Made", ordering="id")
     def made(self, row: Collection) -> str:
         return shop_moment(row.shop, row.created_at)
-
-    @admin.display(description="Shop")
-    def shop_name(self, row: Collection) -> str:
-        return link_to(row.shop)
-
-    @admin.display(description="Order")
-    def order_link(self, row: Collection) -> str:
-        return link_to(row.order)
 
     @admin.display(description="For")
     def what(self, row: Collection) -> str:

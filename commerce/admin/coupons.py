@@ -119,6 +119,7 @@ class CouponAdmin(KeySearch[Coupon], ReasonedEditsAdmin[Coupon]):
     search_help_text = "A whole code, in any case"
     # By an index, over all shops; newest first.
     ordering = ("-id",)
+    ordering_of_one_shop = ("shop_id", "-id")
     sortable_by = ()
     empty_text = "No coupon yet."
     reason_actions = (
@@ -139,10 +140,6 @@ class CouponAdmin(KeySearch[Coupon], ReasonedEditsAdmin[Coupon]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Coupon]:
         return super().get_queryset(request).select_related("shop__settings")
-
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("shop_id", "-id") if "shop__id__exact" in request.GET else ("-id",)
 
     def key(self, term: str) -> Q:
         code = canonical(term)
@@ -204,10 +201,6 @@ class CouponAdmin(KeySearch[Coupon], ReasonedEditsAdmin[Coupon]):
         return format_html(link, shown, url)
 
     # ---------------------------------------------------------------- columns
-    @admin.display(description="Shop")
-    def shop_name(self, coupon: Coupon) -> str:
-        return link_to(coupon.shop)
-
     @admin.display(description="Takes off")
     def takes(self, coupon: Coupon) -> str:
         if coupon.basis_points is not None:
@@ -280,14 +273,6 @@ class CouponRedemptionAdmin(KeySearch[CouponRedemption], ReadOnlyAdmin[CouponRed
             return Q(order__number=term.removeprefix("#"), shop_id=F("order__shop_id"))
         code = canonical(term)
         return NOTHING if code is None else Q(coupon__code=code, shop_id=F("coupon__shop_id"))
-
-    @admin.display(description="Order")
-    def order_link(self, row: CouponRedemption) -> str:
-        return link_to(row.order)
-
-    @admin.display(description="Shop")
-    def shop_name(self, row: CouponRedemption) -> str:
-        return link_to(row.shop)
 
     @admin.display(description="Coupon")
     def coupon_link(self, row: CouponRedemption) -> str:

@@ -94,6 +94,7 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
     search_fields = ("reference", "order__number")
     search_help_text = "Order number, or a reference such as cs_…"
     ordering = ("-id",)
+    ordering_of_one_shop = ("-posted_at", "-id")
     sortable_by = ("posted",)
     fields = (
         "posted", "shop_name", "kind_name", "reference", "of", "about", "total", "balance", "memo",
@@ -122,10 +123,6 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
             )
         )
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("-posted_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
-
     def key(self, term: str) -> Q:
         number = term.removeprefix("#")
         if number.isascii() and number.isdecimal():
@@ -135,10 +132,6 @@ class JournalEntryAdmin(KeySearch[JournalEntry], ReadOnlyAdmin[JournalEntry]):
     @admin.display(description="Posted", ordering="id")
     def posted(self, entry: JournalEntry) -> str:
         return shop_moment(entry.shop, entry.posted_at)
-
-    @admin.display(description="Shop")
-    def shop_name(self, entry: JournalEntry) -> str:
-        return link_to(entry.shop)
 
     @admin.display(description="Kind")
     def kind_name(self, entry: JournalEntry) -> str:

@@ -12,7 +12,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from tenants.backoffice import ModelAdmin
+from tenants.backoffice import ModelAdmin, link_to
 
 M = TypeVar("M", bound=Model)
 
@@ -24,6 +24,18 @@ class KeySearch(ModelAdmin[M]):
 
     # Counting every choice of every filter reads the whole table several times.
     show_facets = admin.ShowFacets.NEVER
+    ordering_of_one_shop: tuple[str, ...] | None = None
+    """How rows are sorted while one shop's are shown, which have an index of their own."""
+
+    @admin.display(description="Order")
+    def order_link(self, row: Any) -> str:
+        """The column of lists whose rows belong to an order."""
+        return link_to(row.order)
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        if self.ordering_of_one_shop and "shop__id__exact" in request.GET:
+            return self.ordering_of_one_shop
+        return super().get_ordering(request)
 
     @abstractmethod
     def key(self, term: str) -> Q:

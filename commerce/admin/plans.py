@@ -24,7 +24,6 @@ from tenants.backoffice import (
     Refused,
     RelatedDropdownFilter,
     badge,
-    link_to,
 )
 from tenants.context import ShopContext
 from tenants.display import EMPTY
@@ -97,6 +96,7 @@ class PlanAdmin(KeySearch[Plan], ReasonedEditsAdmin[Plan]):
     search_help_text = "A whole code"
     # By an index, over all shops; newest first.
     ordering = ("-id",)
+    ordering_of_one_shop = ("shop_id", "-id")
     sortable_by = ()
     empty_text = "No plan yet. One that is offered can be subscribed to."
     reason_actions = (
@@ -106,10 +106,6 @@ class PlanAdmin(KeySearch[Plan], ReasonedEditsAdmin[Plan]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).select_related("shop__settings").prefetch_related("versions")
-
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("shop_id", "-id") if "shop__id__exact" in request.GET else ("-id",)
 
     def key(self, term: str) -> Q:
         return Q(code=term.lower()) if CODE.match(term.lower()) else NOTHING
@@ -137,10 +133,6 @@ class PlanAdmin(KeySearch[Plan], ReasonedEditsAdmin[Plan]):
         set_terms_within(plan=obj, terms=form.terms)
 
     # ---------------------------------------------------------------- columns
-    @admin.display(description="Shop")
-    def shop_name(self, plan: Plan) -> str:
-        return link_to(plan.shop)
-
     @admin.display(description="Name")
     def called(self, plan: Plan) -> str:
         return str(plan.names.get(plan.shop.settings.default_locale) or next(iter(plan.names.values()), EMPTY))

@@ -26,7 +26,6 @@ from tenants.backoffice import (
     Refused,
     RelatedDropdownFilter,
     badge,
-    link_to,
     widgets,
 )
 from tenants.context import bind_shop, load_shop
@@ -177,17 +176,9 @@ class ReconciliationRecordAdmin(KeySearch[ReconciliationRecord], ReadOnlyAdmin[R
     def name(self, record: ReconciliationRecord) -> str:
         return record.external_id or "(none)"
 
-    @admin.display(description="Shop")
-    def shop_name(self, record: ReconciliationRecord) -> str:
-        return link_to(record.shop)
-
     @admin.display(description="State")
     def status(self, record: ReconciliationRecord) -> str:
         return badge(record.get_state_display(), TONES[record.state])
-
-    @admin.display(description="Order")
-    def order_link(self, record: ReconciliationRecord) -> str:
-        return link_to(record.order)
 
     @admin.display(description="Why")
     def why(self, record: ReconciliationRecord) -> str:

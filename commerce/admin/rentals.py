@@ -43,7 +43,6 @@ from tenants.backoffice import (
     Refused,
     RelatedDropdownFilter,
     badge,
-    link_to,
 )
 from tenants.display import EMPTY
 from tenants.models import ShopSettings
@@ -186,10 +185,6 @@ class RentalAdmin(KeySearch[Rental], ReadOnlyAdmin[Rental]):
     @admin.display(description="Order", ordering="id")
     def number(self, rental: Rental) -> str:
         return rental.order.number
-
-    @admin.display(description="Shop")
-    def shop_name(self, rental: Rental) -> str:
-        return link_to(rental.shop)
 
     @admin.display(description="Status")
     def state(self, rental: Rental) -> str:

@@ -195,14 +195,6 @@ class RefundAdmin(KeySearch[Refund], ReadOnlyAdmin[Refund]):
     def made(self, refund: Refund) -> str:
         return shop_moment(refund.shop, refund.created_at)
 
-    @admin.display(description="Shop")
-    def shop_name(self, refund: Refund) -> str:
-        return link_to(refund.shop)
-
-    @admin.display(description="Order")
-    def order_link(self, refund: Refund) -> str:
-        return link_to(refund.order)
-
     @admin.display(description="Return")
     def return_link(self, refund: Refund) -> str:
         return link_to(refund.returned, "Return") if refund.returned else "Made at Stripe"
@@ -313,14 +305,6 @@ class ReturnAdmin(KeySearch[Return], ReadOnlyAdmin[Return]):
     @admin.display(description="Made", ordering="id")
     def made(self, row: Return) -> str:
         return shop_moment(row.shop, row.created_at)
-
-    @admin.display(description="Shop")
-    def shop_name(self, row: Return) -> str:
-        return link_to(row.shop)
-
-    @admin.display(description="Order")
-    def order_link(self, row: Return) -> str:
-        return link_to(row.order)
 
     @admin.display(description="Status")
     def state(self, row: Return) -> str:

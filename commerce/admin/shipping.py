@@ -16,7 +16,7 @@ from commerce.models import ShippingOption
 from commerce.money import MoneyError, from_minor, stripe_amount, to_minor
 from commerce.shipping.countries import COUNTRIES
 from commerce.shipping.offers import LONGEST_NAME
-from tenants.backoffice import ReasonedEditsAdmin, ReasonedModelForm, RelatedDropdownFilter, badge, link_to, widgets
+from tenants.backoffice import ReasonedEditsAdmin, ReasonedModelForm, RelatedDropdownFilter, badge, widgets
 from tenants.display import EMPTY
 from tenants.models import Shop
 
@@ -164,10 +164,6 @@ class ShippingOptionAdmin(ReasonedEditsAdmin[ShippingOption]):
     @admin.display(description="Name")
     def name(self, option: ShippingOption) -> str:
         return str(option.names.get(option.shop.settings.default_locale) or option)
-
-    @admin.display(description="Shop")
-    def shop_name(self, option: ShippingOption) -> str:
-        return link_to(option.shop)
 
     @admin.display(description="Price")
     def price(self, option: ShippingOption) -> str:

@@ -186,6 +186,7 @@ class SubscriptionOperationAdmin(KeySearch[SubscriptionOperation], ReadOnlyAdmin
     search_fields = ("subscription__subscription_id", "id")
     search_help_text = "sub_…, or an operation's id"
     ordering = ("-id",)
+    ordering_of_one_shop = ("shop_id", "-id")
     sortable_by = ("asked",)
     empty_text = "Nothing was done to a subscription from here."
     reason_actions = (
@@ -202,10 +203,6 @@ class SubscriptionOperationAdmin(KeySearch[SubscriptionOperation], ReadOnlyAdmin
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SubscriptionOperation]:
         return super().get_queryset(request).select_related("shop__settings", "subscription")
-
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("shop_id", "-id") if "shop__id__exact" in request.GET else ("-id",)
 
     def key(self, term: str) -> Q:
         if term.startswith("sub_"):
@@ -226,10 +223,6 @@ class SubscriptionOperationAdmin(KeySearch[SubscriptionOperation], ReadOnlyAdmin
     @admin.display(description="Asked for", ordering="id")
     def asked(self, row: SubscriptionOperation) -> str:
         return shop_moment(row.shop, row.created_at)
-
-    @admin.display(description="Shop")
-    def shop_name(self, row: SubscriptionOperation) -> str:
-        return link_to(row.shop)
 
     @admin.display(description="Subscription")
     def of(self, row: SubscriptionOperation) -> str:

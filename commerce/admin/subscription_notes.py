@@ -36,16 +36,13 @@ class SubscriptionNoteAdmin(KeySearch[SubscriptionNote], ReadOnlyAdmin[Subscript
     search_fields = ("invoice__invoice_id", "subscription__subscription_id")
     search_help_text = "in_…, sub_…"
     ordering = ("-id",)
+    ordering_of_one_shop = ("shop_id", "-id")
     sortable_by = ("noted",)
     fields = ("noted", "shop_name", "what", "about", "state_badge", "sent_to", "sent", "attempts", "error")
     empty_text = "No subscriber had to be told anything yet."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SubscriptionNote]:
         return super().get_queryset(request).select_related("shop__settings", "invoice", "subscription")
-
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("shop_id", "-id") if "shop__id__exact" in request.GET else ("-id",)
 
     def key(self, term: str) -> Q:
         if term.startswith("sub_"):
@@ -55,10 +52,6 @@ class SubscriptionNoteAdmin(KeySearch[SubscriptionNote], ReadOnlyAdmin[Subscript
     @admin.display(description="Noted", ordering="id")
     def noted(self, row: SubscriptionNote) -> str:
         return shop_moment(row.shop, row.created_at)
-
-    @admin.display(description="Shop")
-    def shop_name(self, row: SubscriptionNote) -> str:
-        return link_to(row.shop)
 
     @admin.display(description="What")
     def what(self, row: SubscriptionNote) -> str:

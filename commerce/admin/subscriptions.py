@@ -71,6 +71,7 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
     search_fields = ("subscription_id", "customer_id", "email")
     search_help_text = "sub_…, cus_…, or the e-mail address that subscribed"
     ordering = ("-id",)
+    ordering_of_one_shop = ("-created_at", "-id")
     sortable_by = ("made",)
     empty_text = "No subscription yet. Stripe's events bring them."
     actions_detail = ("change_plan",)
@@ -108,10 +109,6 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         return super().get_queryset(request).select_related("shop__settings", "version__plan")
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("-created_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
-
     def key(self, term: str) -> Q:
         if "@" in term:
             return Q(email=term.lower())
@@ -143,10 +140,6 @@ class SubscriptionAdmin(KeySearch[Subscription], ReadOnlyAdmin[Subscription]):
             ("Collection", "Paused" if row.collection_paused else "As usual"),
             ("Read", shop_moment(row.shop, row.read_at)),
         ]
-
-    @admin.display(description="Shop")
-    def shop_name(self, row: Subscription) -> str:
-        return link_to(row.shop)
 
     @admin.display(description="Status")
     def state(self, row: Subscription) -> str:
@@ -276,6 +269,7 @@ class InvoiceAdmin(KeySearch[Invoice], ReadOnlyAdmin[Invoice]):
     search_fields = ("invoice_id", "subscription_id")
     search_help_text = "in_…, sub_…"
     ordering = ("-id",)
+    ordering_of_one_shop = ("-created_at", "-id")
     sortable_by = ("made",)
     actions_list = ("failing",)
     failing = saved_view("Past due", "trouble=past_due", name="past-due")
@@ -295,16 +289,8 @@ class InvoiceAdmin(KeySearch[Invoice], ReadOnlyAdmin[Invoice]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
         return super().get_queryset(request).select_related("shop__settings")
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One shop's list has an index of its own."""
-        return ("-created_at", "-id") if "shop__id__exact" in request.GET else ("-id",)
-
     def key(self, term: str) -> Q:
         return Q(subscription_id=term) if term.startswith("sub_") else Q(invoice_id=term)
-
-    @admin.display(description="Shop")
-    def shop_name(self, row: Invoice) -> str:
-        return link_to(row.shop)
 
     @admin.display(description="Status")
     def state(self, row: Invoice) -> str:

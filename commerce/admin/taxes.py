@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from commerce.models import TaxRate
 from commerce.rentals.periods import zone_today
 from commerce.shipping.countries import COUNTRIES
-from tenants.backoffice import ReasonedEditsAdmin, ReasonedModelForm, RelatedDropdownFilter, badge, link_to
+from tenants.backoffice import ReasonedEditsAdmin, ReasonedModelForm, RelatedDropdownFilter, badge
 
 
 class TaxRateForm(ReasonedModelForm):
@@ -55,10 +55,6 @@ class TaxRateAdmin(ReasonedEditsAdmin[TaxRate]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Open sessions name it at Stripe."""
         return False
-
-    @admin.display(description="Shop")
-    def shop_name(self, rate: TaxRate) -> str:
-        return link_to(rate.shop)
 
     @admin.display(description="Country")
     def where(self, rate: TaxRate) -> str:

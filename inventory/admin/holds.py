@@ -243,10 +243,6 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     def items_held(self, hold: Hold) -> str:
         return _units(hold)
 
-    @admin.display(description="Shop")
-    def shop_name(self, hold: Hold) -> str:
-        return link_to(hold.shop)
-
     @admin.display(description="Placed")
     def created(self, hold: Hold) -> str:
         return shop_moment(hold.shop, hold.created_at)
