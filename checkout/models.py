@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from django.db import models
 from django.db.models import F, Q
 from uuid_utils.compat import uuid7
 
+from checkout.session_attempt import AttemptQuerySet, SessionAttempt
 from checkout.subscribing.models import SubscribeAttempt
 from commerce.models import Cart, Order
 from inventory.models import Hold
@@ -17,74 +16,30 @@ from tenants.scoping import ShopQuerySet
 __all__ = ["CheckoutAttempt", "Shortage", "SubscribeAttempt"]
 
 
-class AttemptQuerySet(ShopQuerySet["CheckoutAttempt"]):
-    def unfinished(self) -> Self:
-        return self.exclude(state=CheckoutAttempt.State.CLOSED)
+class CheckoutAttempt(SessionAttempt):
+    """One way through the checkout, with its order and its hold."""
 
-
-class CheckoutAttempt(models.Model):
-    """`sending → open | unknown → closing → closed`. Explored exhaustively in tests/checkout/attempt_model/.
-
-    `sends` is committed before every request that may create the session; `refusals` counts those that Stripe refused
-    definitively. Only when the two are equal is it known that no session exists.
-    """
-
-    class State(models.TextChoices):
-        SENDING = "sending", "Sending to Stripe"
-        OPEN = "open", "Open at Stripe"
-        UNKNOWN = "unknown", "Outcome unknown"
-        CLOSING = "closing", "Closing"
-        CLOSED = "closed", "Closed"
-
-    class Outcome(models.TextChoices):
-        NONE = "", "Not closed"
-        COMPLETED = "completed", "Session completed"
-        EXPIRED = "expired", "Session expired"
-        REFUSED = "refused", "Stripe refused to open a session"
-        NEVER_MADE = "never_made", "No session was ever made"
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+")
     cart = models.ForeignKey(
         Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False
     )
     cart_generation = models.PositiveIntegerField(null=True, blank=True)
-    client_key = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
     client_digest = models.CharField(
         max_length=64, blank=True, default="", help_text="What the client sent with its key."
     )
     intent_digest = models.CharField(max_length=64)
-    state = models.CharField(max_length=8, choices=State, default=State.SENDING)
-    outcome = models.CharField(max_length=12, choices=Outcome, blank=True, default=Outcome.NONE)
     order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="attempt", db_constraint=False)
     hold = models.OneToOneField(
         Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="attempt", db_constraint=False
     )
-    stripe_account = models.CharField(max_length=64, db_collation="C")
-    stripe_key = models.CharField(max_length=255, db_collation="C")
-    stripe_params = models.JSONField()
     # The coupon that the session names: made before it, under a key of its own. Empty without a discount.
     coupon_key = models.CharField(max_length=255, blank=True, default="", db_collation="C")
     coupon_params = models.JSONField(null=True, blank=True)
-    session_id = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
-    session_expires_at = models.DateTimeField()
-    sends = models.PositiveIntegerField(default=0)
-    refusals = models.PositiveIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    url_answered = models.BooleanField(default=False)
     changes = models.JSONField(default=list, help_text="What drifted, as answered to the customer.")
-    closing_reason = models.CharField(max_length=200, blank=True, default="")
-    checked_at = models.DateTimeField(null=True, blank=True, help_text="When a worker last asked Stripe.")
-    # Of its own: a customer who polls must not keep the workers away.
-    polled_at = models.DateTimeField(null=True, blank=True, help_text="When a poll last asked Stripe.")
-    request_id = models.CharField(max_length=64, blank=True, default="")
-    created_at = models.DateTimeField()
-    closed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = AttemptQuerySet.as_manager()
+    objects = AttemptQuerySet["CheckoutAttempt"].as_manager()
 
-    class Meta:
-        ordering = ("-created_at",)
+    class Meta(SessionAttempt.Meta):
         constraints = (
             models.UniqueConstraint(
                 name="attempt_one_open_per_cart", fields=["shop", "cart"], condition=~Q(state="closed")
@@ -120,9 +75,6 @@ class CheckoutAttempt(models.Model):
             models.Index(name="attempt_by_key", fields=["shop", "client_key"]),  # reader: claim
             models.Index(name="attempt_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
         )
-
-    def __str__(self) -> str:
-        return str(self.id)
 
 
 class Shortage(models.Model):

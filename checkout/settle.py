@@ -23,7 +23,8 @@ from checkout.claims import rivals_within
 from checkout.errors import SessionUnknown
 from checkout.locks import attempt_for_update, checkout_tx
 from checkout.metrics import PAID_WITHOUT_STOCK
-from checkout.models import CheckoutAttempt
+from checkout.models import CheckoutAttempt, SubscribeAttempt
+from checkout.session_attempt import SessionAttempt
 from checkout.shortages import open_shortage_within
 from commerce.cart.carts import empty_bought_within, restore_lines_within
 from commerce.cart.lines import BoughtLine
@@ -106,7 +107,7 @@ def settle_session(*, shop: ShopContext, session_id: str, account: str = "") -> 
     )
     session = read_session(access, session_id)  # no tx
     verdict = judge_session(session)
-    attempt_id = recorded.pk if recorded else attempt_behind(shop=shop, access=access, session=session)
+    attempt_id = recorded.pk if recorded else attempt_behind(CheckoutAttempt, shop=shop, access=access, session=session)
     ended: list[CheckoutAttempt] = []
     with checkout_tx(shop.shop_id):
         now = timezone.now()
@@ -129,7 +130,7 @@ def settle_session(*, shop: ShopContext, session_id: str, account: str = "") -> 
             ended = end_rivals_within(rivals)
     log.info("session_settled", session_id=session.id, verdict=verdict.value, order_status=order.status)
     for rival in ended:
-        _make_unpayable(shop, rival)
+        make_unpayable(shop=shop, rival=rival, settle=settle_session)
     return Settlement(session, attempt.pk, order.pk, order.status, verdict, changed=order.status != was)
 
 
@@ -162,25 +163,32 @@ def end_rivals_within(rivals: Sequence[CheckoutAttempt]) -> list[CheckoutAttempt
     return [rival for rival in rivals if rival.session_id is not None]
 
 
-def _make_unpayable(shop: ShopContext, rival: CheckoutAttempt) -> None:
+def make_unpayable(*, shop: ShopContext, rival: SessionAttempt, settle: Callable[..., object]) -> None:
     """Right after the commit, because every second it stays payable may charge the customer twice. No tx around it."""
+    session_id = str(rival.session_id)
     try:
-        expire_session(access_for_account(shop, rival.stripe_account), str(rival.session_id))
-        settle_session(shop=shop, session_id=str(rival.session_id))
+        expire_session(access_for_account(shop, rival.stripe_account), session_id)
+        settle(shop=shop, session_id=session_id)
     except (StripeFailure, InventoryBusy) as failure:
         log.warning("rival_left_to_resolver", attempt_id=str(rival.pk), error=str(failure))
 
 
-def attempt_behind(*, shop: ShopContext, access: StripeAccess, session: SessionFacts) -> UUID:
+def attempt_behind(
+    attempts: type[CheckoutAttempt | SubscribeAttempt],
+    *,
+    shop: ShopContext,
+    access: StripeAccess,
+    session: SessionFacts,
+) -> UUID:
     """The attempt that made a session which isn't recorded yet, by the reference in it. Raises SessionUnknown."""
     if session.metadata.get("shop_id") == shop.shop_id:
-        attempts = CheckoutAttempt.objects.for_shop(shop.shop_id).filter(stripe_account=access.scope.account)
+        own = attempts.objects.for_shop(shop.shop_id).filter(stripe_account=access.scope.account)
         with suppress(ValueError):
             # Somebody else may have recorded it since the caller looked.
-            made = attempts.filter(Q(session_id__isnull=True) | Q(session_id=session.id), pk=UUID(session.reference))
+            made = own.filter(Q(session_id__isnull=True) | Q(session_id=session.id), pk=UUID(session.reference))
             if (found := made.values_list("pk", flat=True).first()) is not None:
                 return found
-    raise SessionUnknown(f"No checkout of {shop.shop_id} stands behind session {session.id}.")
+    raise SessionUnknown(f"Nobody of {shop.shop_id} stands behind session {session.id}.")
 
 
 # ---------------------------------------------------------------- the table's right side, in lock order

@@ -222,14 +222,9 @@ def replay_or_supersede(
 def end_first(*, shop: ShopContext, attempt: CheckoutAttempt, reason: str) -> Turn:
     """Ends what stands in the claim's way. Raises PaymentUnknown when Stripe can't: asking on and on won't help it."""
     left = close_checkout(shop=shop, attempt_id=attempt.pk, reason=reason, acting=CUSTOMER)
-    if left.state == State.CLOSING and not is_leased(left):
+    if left.state == State.CLOSING and not left.is_leased:
         raise PaymentUnknown
     return LOOK_AGAIN
-
-
-def is_leased(attempt: CheckoutAttempt) -> bool:
-    """Whether somebody is at it, and will leave it otherwise than it is."""
-    return attempt.lease_until is not None and attempt.lease_until > timezone.now()
 
 
 def replay(*, shop: ShopContext, attempt: CheckoutAttempt, stripe: AccessOnce) -> Turn:
@@ -240,7 +235,7 @@ def replay(*, shop: ShopContext, attempt: CheckoutAttempt, stripe: AccessOnce) -
         if not end_by_clock(attempt=attempt, now=timezone.now()):  # a day later the customer is first to come
             resend(shop=shop, attempt=attempt)  # nothing happens while its sender's lease is alive
         attempt.refresh_from_db(fields=["state", "session_id", "lease_until"])
-        if attempt.state == State.UNKNOWN and not is_leased(attempt):  # else a twin is asking just now
+        if attempt.state == State.UNKNOWN and not attempt.is_leased:  # else a twin is asking just now
             raise PaymentUnknown
         return LOOK_AGAIN
     if attempt.state != State.OPEN or attempt.session_id is None:

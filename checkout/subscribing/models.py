@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from django.db import models
 from django.db.models import F, Q
-from uuid_utils.compat import uuid7
 
+from checkout.session_attempt import AttemptQuerySet, SessionAttempt
 from commerce.models import PlanVersion
 from tenants.models import Shop
-from tenants.scoping import ShopQuerySet
 
 
-class SubscribeQuerySet(ShopQuerySet["SubscribeAttempt"]):
-    def unfinished(self) -> Self:
-        return self.exclude(state=SubscribeAttempt.State.CLOSED)
+class SubscribeAttempt(SessionAttempt):
+    """Nothing is held and no order waits: what is bought is at Stripe, and its events tell what becomes of it."""
 
-
-class SubscribeAttempt(models.Model):
-    """`sending → open | unknown → closing → closed`, with the meaning that a checkout's attempt gives to each.
-
-    Nothing is held and no order waits: what is bought is at Stripe, and its events tell what becomes of it.
-    """
-
-    class State(models.TextChoices):
-        SENDING = "sending", "Sending to Stripe"
-        OPEN = "open", "Open at Stripe"
-        UNKNOWN = "unknown", "Outcome unknown"
-        CLOSING = "closing", "Closing"
-        CLOSED = "closed", "Closed"
-
-    class Outcome(models.TextChoices):
-        NONE = "", "Not closed"
-        COMPLETED = "completed", "Session completed"
-        EXPIRED = "expired", "Session expired"
-        REFUSED = "refused", "Stripe refused to open a session"
-        NEVER_MADE = "never_made", "No session was ever made"
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)
     version = models.ForeignKey(
         PlanVersion, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -46,31 +20,12 @@ class SubscribeAttempt(models.Model):
     plan_code = models.CharField(max_length=40, db_collation="C", help_text="The slot, together with the customer.")
     email = models.CharField(max_length=254, help_text="In lower case.")
     quantity = models.PositiveIntegerField()
-    client_key = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
     digest = models.CharField(max_length=64, help_text="What was asked for: a repeat asks for the same.")
-    state = models.CharField(max_length=8, choices=State, default=State.SENDING)
-    outcome = models.CharField(max_length=12, choices=Outcome, blank=True, default=Outcome.NONE)
-    stripe_account = models.CharField(max_length=64, db_collation="C")
-    stripe_key = models.CharField(max_length=255, db_collation="C")
-    stripe_params = models.JSONField()
-    session_id = models.CharField(max_length=255, null=True, blank=True, db_collation="C")
-    session_expires_at = models.DateTimeField()
     subscription_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
-    sends = models.PositiveIntegerField(default=0)
-    refusals = models.PositiveIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    url_answered = models.BooleanField(default=False)
-    closing_reason = models.CharField(max_length=200, blank=True, default="")
-    checked_at = models.DateTimeField(null=True, blank=True, help_text="When a worker last asked Stripe.")
-    polled_at = models.DateTimeField(null=True, blank=True, help_text="When a poll last asked Stripe.")
-    request_id = models.CharField(max_length=64, blank=True, default="")
-    created_at = models.DateTimeField()
-    closed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = SubscribeQuerySet.as_manager()
+    objects = AttemptQuerySet["SubscribeAttempt"].as_manager()
 
-    class Meta:
-        ordering = ("-created_at",)
+    class Meta(SessionAttempt.Meta):
         constraints = (
             models.UniqueConstraint(
                 name="subscribe_one_open_per_customer",
@@ -108,6 +63,3 @@ class SubscribeAttempt(models.Model):
             models.Index(name="subscribe_by_session", fields=["session_id"]),  # reader: the admin's search
             models.Index(name="subscribe_by_version", fields=["shop", "version"]),  # reader: the check of its plan
         )
-
-    def __str__(self) -> str:
-        return str(self.id)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from uuid import UUID
-
 import structlog
 from django.db.models import Q
 from django.utils import timezone
 
-from checkout.errors import SessionUnknown
 from checkout.locks import checkout_tx
-from checkout.settle import SessionVerdict, judge_session
+from checkout.settle import SessionVerdict, attempt_behind, judge_session, make_unpayable
 from checkout.subscribing.attempts import Outcome, State, close_within, locked_attempt
 from checkout.subscribing.models import SubscribeAttempt
-from commerce.gateway.client import StripeAccess, access_for_account, access_of, expire_session, read_session
-from commerce.gateway.failures import StripeFailure
+from commerce.gateway.client import access_for_account, access_of, read_session
 from commerce.gateway.sessions import SessionFacts
 from commerce.subscriptions.mirror import mirror_invoice, mirror_subscription, name_subscriber
-from inventory.errors import InventoryBusy
 from tenants.context import ShopContext
 from tenants.ownership import record_ownership
 
@@ -39,7 +33,9 @@ def settle_subscribing(*, shop: ShopContext, session_id: str, account: str = "")
     access = access_for_account(shop, account)
     session = read_session(access, session_id)  # no tx
     verdict = judge_session(session)
-    attempt_id = recorded.pk if recorded else subscribe_behind(shop=shop, access=access, session=session)
+    attempt_id = (
+        recorded.pk if recorded else attempt_behind(SubscribeAttempt, shop=shop, access=access, session=session)
+    )
     rivals: list[SubscribeAttempt] = []
     with checkout_tx(shop.shop_id):
         now = timezone.now()
@@ -63,7 +59,7 @@ def settle_subscribing(*, shop: ShopContext, session_id: str, account: str = "")
             close_within(attempt=attempt, outcome=Outcome.EXPIRED, now=now)
     log.info("subscribing_settled", session_id=session.id, verdict=verdict.value, attempt_id=str(attempt_id))
     for rival in rivals:
-        _make_unpayable(shop, rival)
+        make_unpayable(shop=shop, rival=rival, settle=settle_subscribing)
     if verdict in DONE and session.subscription_id:
         _read_subscription(shop, attempt, session)
     return attempt
@@ -91,22 +87,3 @@ def _end_rivals_within(attempt: SubscribeAttempt) -> list[SubscribeAttempt]:
         rival.state, rival.closing_reason = State.CLOSING, "Another session was paid"
         rival.save(update_fields=["state", "closing_reason"])
     return [rival for rival in found if rival.session_id is not None]
-
-
-def _make_unpayable(shop: ShopContext, rival: SubscribeAttempt) -> None:
-    try:
-        expire_session(access_for_account(shop, rival.stripe_account), str(rival.session_id))
-        settle_subscribing(shop=shop, session_id=str(rival.session_id))
-    except (StripeFailure, InventoryBusy) as failure:
-        log.warning("rival_left_to_resolver", attempt_id=str(rival.pk), error=str(failure))
-
-
-def subscribe_behind(*, shop: ShopContext, access: StripeAccess, session: SessionFacts) -> UUID:
-    """The attempt that made a session which isn't recorded yet, by the reference in it. Raises SessionUnknown."""
-    if session.metadata.get("shop_id") == shop.shop_id:
-        attempts = SubscribeAttempt.objects.for_shop(shop.shop_id).filter(stripe_account=access.scope.account)
-        with suppress(ValueError):
-            made = attempts.filter(Q(session_id__isnull=True) | Q(session_id=session.id), pk=UUID(session.reference))
-            if (found := made.values_list("pk", flat=True).first()) is not None:
-                return found
-    raise SessionUnknown(f"No subscriber of {shop.shop_id} stands behind session {session.id}.")

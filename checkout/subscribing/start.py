@@ -155,14 +155,9 @@ def replay_or_supersede(
 
 def end_first(*, shop: ShopContext, attempt: SubscribeAttempt, reason: str) -> Turn:
     left = close_attempt(shop=shop, attempt_id=attempt.pk, reason=reason)
-    if left.state == State.CLOSING and not is_leased(left):
+    if left.state == State.CLOSING and not left.is_leased:
         raise PaymentUnknown
     return LOOK_AGAIN
-
-
-def is_leased(attempt: SubscribeAttempt) -> bool:
-    """Whether somebody is at it, and will leave it otherwise than it is."""
-    return attempt.lease_until is not None and attempt.lease_until > timezone.now()
 
 
 def replay(*, shop: ShopContext, attempt: SubscribeAttempt, stripe: AccessOnce) -> Turn:
@@ -176,7 +171,7 @@ def replay(*, shop: ShopContext, attempt: SubscribeAttempt, stripe: AccessOnce) 
         if not end_by_clock(attempt=attempt, now=timezone.now()):
             resend(shop=shop, attempt=attempt)  # nothing happens while its sender's lease is alive
         attempt.refresh_from_db(fields=["state", "session_id", "lease_until"])
-        if attempt.state == State.UNKNOWN and not is_leased(attempt):
+        if attempt.state == State.UNKNOWN and not attempt.is_leased:
             raise PaymentUnknown
         return LOOK_AGAIN
     try:

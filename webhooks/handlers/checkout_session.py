@@ -63,7 +63,7 @@ def foretell_session(shop: ShopContext, session_id: str, account: str) -> str:
     attempts = CheckoutAttempt.objects.for_shop(shop.shop_id).select_related("order")
     attempt = attempts.filter(session_id=session_id).first()
     if attempt is None:
-        attempt = attempts.get(pk=attempt_behind(shop=shop, access=access, session=session))
+        attempt = attempts.get(pk=attempt_behind(CheckoutAttempt, shop=shop, access=access, session=session))
     verdict, order = judge_session(session), attempt.order
     now = (
         f"Stripe says of the session that {SAID[verdict]}. Order {order.number} is {order.get_status_display().lower()}"
