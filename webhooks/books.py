@@ -20,11 +20,11 @@ from commerce.ledger.fees import post_fee
 from commerce.ledger.tie_out import Difference, TieOut, differences_of, tie_out
 from commerce.models import JournalEntry, Order
 from commerce.money import format_minor
-from commerce.returns.mirror import mirror_refund
 from tenants.context import ShopContext
 from tenants.database import as_system
 from tenants.errors import HoldfastError, WrongState
 from tenants.models import Shop
+from webhooks.handlers.refund import read_again
 from webhooks.models import Finding
 from webhooks.reconcile import Found, note
 
@@ -73,7 +73,7 @@ def book_what_is_missing(*, shop: ShopContext, account: str, source: str) -> str
     """
     access = access_for_account(shop, account)
     if source.startswith(REFUNDS):
-        mirror_refund(shop=shop, account=account, refund_id=source)
+        read_again(shop=shop, account=account, refund_id=source)
     elif source.startswith(DISPUTES):
         mirror_dispute(shop=shop, account=account, dispute_id=source)
     else:

@@ -8,12 +8,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.settle import SessionVerdict, settle_session
-from commerce.returns.mirror import mirror_refund
 from tenants.audit import Actor, record_audit
 from tenants.context import ShopContext, bind_shop, load_shop
 from tenants.errors import NotFound, WrongState
 from tenants.staff import StaffScope
 from webhooks.books import book_what_is_missing
+from webhooks.handlers.refund import read_again
 from webhooks.models import Finding
 
 Kind, State = Finding.Kind, Finding.State
@@ -47,7 +47,7 @@ def dismiss_finding(*, finding_id: int, scope: StaffScope, reason: str, acting: 
 
 def _put_right(shop: ShopContext, finding: Finding) -> str:
     if finding.kind == Kind.REFUND_UNKNOWN:
-        mirror_refund(shop=shop, account=finding.account, refund_id=finding.object_id)
+        read_again(shop=shop, account=finding.account, refund_id=finding.object_id)
         return "The refund is booked."
     if finding.kind == Kind.JOURNAL_DIFFERS:
         return book_what_is_missing(shop=shop, account=finding.account, source=finding.object_id)

@@ -19,7 +19,7 @@ from checkout.settle import SessionVerdict, judge_session
 from commerce.gateway.client import StripeAccess, platform_scope, read_session
 from commerce.gateway.failures import StripeFailure
 from commerce.gateway.listing import platform_access, read_all
-from commerce.models import JournalEntry, Order, Refund
+from commerce.models import Charge, JournalEntry, Order, Refund
 from commerce.money import from_stripe_amount
 from tenants.errors import HoldfastError
 from webhooks.catch_up import access_of_shop, accounts
@@ -141,13 +141,28 @@ def _refund_without_record(access: StripeAccess, refund: Mapping[str, Any]) -> I
     account = access.scope.account
     intent = str(refund.get("payment_intent") or "")
     order = _orders(account).filter(payment_intent_id=intent).first() if intent else None
-    if order is None or Refund.objects.for_shop(order.shop_id).filter(refund_id=refund["id"]).exists():
+    if order is None:
+        order = _charged_order(account, refund)
+        if order is None:
+            return
+    elif Refund.objects.for_shop(order.shop_id).filter(refund_id=refund["id"]).exists():
         return
     currency = str(refund["currency"]).upper()
     yield Found(
         Kind.REFUND_UNKNOWN, str(refund["id"]), order.shop_id, order.number, currency,
         from_stripe_amount(int(refund["amount"]), currency), "Stripe has given money back that isn't booked here.",
     )  # fmt: skip
+
+
+def _charged_order(account: str, refund: Mapping[str, Any]) -> Order | None:
+    """The order whose saved card a refunded charge was taken off, when that refund isn't booked though Stripe's is."""
+    intent = str(refund.get("payment_intent") or "")
+    rows = Charge.objects.filter(stripe_account=account, payment_intent_id=intent)
+    row = rows.select_related("order").first() if intent and refund.get("balance_transaction") else None
+    if row is None:
+        return None
+    booked = JournalEntry.objects.for_shop(row.shop_id).filter(kind=JournalEntry.Kind.REFUND, reference=refund["id"])
+    return None if booked.exists() else row.order
 
 
 def _orders_without_money(access: StripeAccess, paid: set[str], *, since: datetime, until: datetime) -> Iterator[Found]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from commerce.admin import stripe_links
 from commerce.admin.asking import NoReasonForm, asked_for
+from commerce.admin.card_panel import told_collected
 from commerce.admin.display import mono, pairs, panel, shop_amount, shop_moment
 from commerce.admin.lists import KeySearch, LastingFilter, as_uuid, saved_view
 from commerce.admin.returns import order_key
@@ -297,7 +298,7 @@ class ChargeAdmin(KeySearch[Charge], ReadOnlyAdmin[Charge]):
 
     @admin.display(description="Collected")
     def collected(self, charge: Charge) -> str:
-        return shop_amount(charge.shop, charge.captured_amount or None, charge.currency)
+        return told_collected(charge)
 
     @admin.display(description="Held until")
     def until(self, charge: Charge) -> str:

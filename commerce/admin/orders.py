@@ -31,12 +31,13 @@ from commerce.admin.lists import NOTHING, KeySearch, LastingFilter, as_uuid, sav
 from commerce.admin.order_actions import MONEY_ACTIONS
 from commerce.admin.refund_page import PERMISSION as REFUND_PERMISSION
 from commerce.admin.refund_page import refund_page
-from commerce.admin.rental_words import rental_moments
+from commerce.admin.rental_words import days_given_away, rental_moments
 from commerce.admin.timeline import Moment, Step, told
 from commerce.ledger.accounts import title_of
 from commerce.models import CouponRedemption, JournalEntry, Order, OrderLine, Refund, Rental
 from commerce.orders.mails import GIVEN_UP, SENT
 from commerce.returns.claiming import REFUNDABLE, balance_of
+from commerce.returns.models import CAME_BACK
 from inventory.models import Hold
 from tenants.backoffice import (
     ChoicesDropdownFilter,
@@ -134,11 +135,7 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
             .annotate(
                 line_total=Subquery(lines.annotate(found=Count("pk")).values("found")),
                 unit_total=Subquery(lines.annotate(found=Sum("quantity")).values("found")),
-                has_refund_back=Exists(
-                    Refund.objects.filter(order_id=OuterRef("pk"), status="failed", handled_at=None).exclude(
-                        refund_id=None
-                    )
-                ),
+                has_refund_back=Exists(Refund.objects.filter(CAME_BACK, order_id=OuterRef("pk"))),
             )
         )
 
@@ -324,7 +321,8 @@ class OrderAdmin(KeySearch[Order], ReadOnlyAdmin[Order]):
 
     @admin.display(description="Status")
     def state_and_reason(self, order: Order) -> str:
-        return format_html("{} {}", self.state(order), order.review_reason)
+        bounced = days_given_away(order) if vars(order).get("has_refund_back") else ""
+        return format_html("{} {}", self.state(order), " ".join(filter(None, (order.review_reason, bounced))))
 
     @admin.display(description="Total")
     def total(self, order: Order) -> str:

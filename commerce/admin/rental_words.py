@@ -10,6 +10,8 @@ from commerce.admin.timeline import Moment, Step
 from commerce.models import Charge, Collection, Order, Rental, RentalEvent
 from commerce.rentals.periods import zone_today
 from commerce.rentals.preview import Preview
+from commerce.returns.claiming import balance_of
+from commerce.returns.models import CAME_BACK
 from tenants.backoffice import link_to
 from tenants.display import Tone
 
@@ -55,9 +57,22 @@ def days_late(rental: Rental) -> int:
     return max(0, (today_of(rental) - rental.next_due_on).days) if rental.next_due_on else 0
 
 
+def days_given_away(order: Order) -> str:
+    """What to say of an order whose rental was called off with a refund that came back; empty for any other."""
+    rental = Rental.objects.for_shop(order.shop_id).filter(order=order, status=Status.CANCELED)
+    if balance_of(order).left <= 0 or not order.refunds.filter(CAME_BACK).exists() or not rental.exists():
+        return ""
+    return (
+        "A refund came back: its money is here again, its days are given away. "
+        "Refund it another way, or book anew with the customer."
+    )
+
+
 def next_step(rental: Rental) -> str:
     """What to do now, in a sentence."""
     today, late = today_of(rental), days_late(rental)
+    if rental.status == Status.CANCELED and (told := days_given_away(rental.order)):
+        return told
     if rental.status == Status.RESERVED:
         if rental.starts_on > today:
             return f"Hand out on {rental.starts_on:%a %d %b %Y}."

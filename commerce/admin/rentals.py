@@ -9,7 +9,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -29,10 +29,11 @@ from commerce.admin.rental_words import (
     told_sources,
     told_units,
 )
-from commerce.models import Rental, RentalEvent, RentalUnits
+from commerce.models import Refund, Rental, RentalEvent, RentalUnits
 from commerce.rentals.cases import RentalCommand
 from commerce.rentals.life import handle_rental
 from commerce.rentals.periods import zone_today
+from commerce.returns.models import CAME_BACK
 from inventory.models import Hold, StockRow
 from tenants.backoffice import (
     ChoicesDropdownFilter,
@@ -156,7 +157,8 @@ class RentalAdmin(KeySearch[Rental], ReadOnlyAdmin[Rental]):
         return bool(found and STEPS[Status(found)])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rental]:
-        return super().get_queryset(request).select_related("shop__settings", "order").prefetch_related("lines")
+        rows = super().get_queryset(request).select_related("shop__settings", "order").prefetch_related("lines")
+        return rows.annotate(has_refund_back=Exists(Refund.objects.filter(CAME_BACK, order_id=OuterRef("order_id"))))
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         return ("-id",)
@@ -222,6 +224,8 @@ class RentalAdmin(KeySearch[Rental], ReadOnlyAdmin[Rental]):
             found.append(badge(f"{rental.endangered} later in danger", "bad"))
         if rental.owed_amount:
             found.append(badge("Owes", "warn"))
+        if rental.status == Status.CANCELED and vars(rental).get("has_refund_back"):
+            found.append(badge("A refund came back", "bad"))
         return format_html("{} " * len(found), *found) if found else EMPTY
 
 

@@ -73,6 +73,7 @@ class Charge(models.Model):
     charge_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
     balance_transaction_id = models.CharField(max_length=255, blank=True, default="", db_collation="C")
     captured_amount = models.PositiveBigIntegerField(default=0)
+    refunded_amount = models.PositiveBigIntegerField(default=0, help_text="Of what was collected, by Stripe's books.")
     capture_before = models.DateTimeField(null=True, blank=True)
     capture_amount = models.PositiveBigIntegerField(null=True, blank=True, help_text="To be taken of what is held.")
     release = models.BooleanField(default=False, help_text="To be let go.")
@@ -100,6 +101,9 @@ class Charge(models.Model):
             ),
             models.CheckConstraint(name="charge_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(name="charge_captured_within", condition=Q(captured_amount__lte=F("amount"))),
+            models.CheckConstraint(
+                name="charge_refunded_within", condition=Q(refunded_amount__lte=F("captured_amount"))
+            ),
             models.CheckConstraint(
                 name="charge_capture_within",
                 condition=Q(capture_amount__isnull=True) | Q(capture_amount__gt=0, capture_amount__lte=F("amount")),

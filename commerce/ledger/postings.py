@@ -114,6 +114,33 @@ def post_charge_within(*, order: Order, charge: Charge, now: datetime) -> bool:
     )
 
 
+def post_charge_refund_within(
+    *, order: Order, charge: Charge, refund_id: str, txn: BalanceFacts, amount: int, now: datetime
+) -> bool:
+    """Money off a saved card that went back, `amount` in minor units: so much less was collected, for what it was."""
+    _convert_within(of=order, txn=txn, gross=-amount, now=now)
+    _, income = COLLECTED[Charge.Purpose(charge.purpose)]
+    return post_within(
+        Posting(
+            **_behind(order),
+            kind=Kind.REFUND,
+            reference=refund_id,
+            currency=order.currency,
+            source=refund_id,
+            memo=charge.reason,
+            amounts={accounts.CLEARING: -amount, income: amount},
+        ),
+        now=now,
+    )
+
+
+def post_charge_refund_reversal_within(
+    *, order: Order, refund_id: str, txn: BalanceFacts, amount: int, now: datetime
+) -> bool:
+    """A refund of such money that came back: the exact opposite of what was posted for it."""
+    return _reversal_within(of=order, refund_id=refund_id, txn=txn, amount=amount, now=now)
+
+
 def post_invoice_within(*, invoice: Invoice, charge_id: str, now: datetime) -> bool:
     """Money taken for a subscription. What was left on the customer's balance is income when it was paid: here is what
     came in, and of its tax the share that came in with it.
@@ -167,17 +194,20 @@ def post_invoice_refund_reversal_within(
     *, invoice: Invoice, refund_id: str, txn: BalanceFacts, amount: int, now: datetime
 ) -> bool:
     """A refund of a subscription's money that came back: the exact opposite of what was posted for it."""
-    posted = JournalLine.objects.for_shop(invoice.shop_id).filter(
-        entry__shop_id=invoice.shop_id, entry__kind=Kind.REFUND, entry__reference=refund_id
+    return _reversal_within(of=invoice, refund_id=refund_id, txn=txn, amount=amount, now=now)
+
+
+def _reversal_within(*, of: Order | Invoice, refund_id: str, txn: BalanceFacts, amount: int, now: datetime) -> bool:
+    posted = JournalLine.objects.for_shop(of.shop_id).filter(
+        entry__shop_id=of.shop_id, entry__kind=Kind.REFUND, entry__reference=refund_id
     )
-    _convert_within(of=invoice, txn=txn, gross=amount, now=now)
+    _convert_within(of=of, txn=txn, gross=amount, now=now)
     return post_within(
         Posting(
-            shop_id=invoice.shop_id,
+            **_behind(of),
             kind=Kind.REFUND_REVERSAL,
             reference=refund_id,
-            currency=invoice.currency,
-            invoice_id=invoice.pk,
+            currency=of.currency,
             source=refund_id,
             amounts={line.account: -line.amount for line in posted},
         ),

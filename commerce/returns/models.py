@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
 from django.db.models import F, Q
 from uuid_utils.compat import uuid7
@@ -9,6 +11,9 @@ from uuid_utils.compat import uuid7
 from commerce.orders.models import Order, OrderLine
 from tenants.models import Shop
 from tenants.scoping import ShopQuerySet
+
+# Refunds whose money came back, and that nobody has dealt with. Reader: the desk's badges.
+CAME_BACK: Final = Q(status="failed", handled_at__isnull=True, refund_id__isnull=False)
 
 
 class Return(models.Model):

@@ -11,7 +11,12 @@ import time_machine
 from django.http import HttpResponse
 from django.urls import reverse
 
-from commerce.models import Order, Rental, RentalEvent
+from commerce.models import Order, Refund, Rental, RentalEvent
+from commerce.returns.claiming import ReturnCommand
+from commerce.returns.mirror import mirror_refund
+from commerce.returns.refunding import return_order
+from tenants.audit import Actor
+from tenants.context import bind_shop, load_shop
 from tests.commerce.backoffice import Desk, desk, queries, text
 from tests.commerce.rentals.counter import Counter, noon, whereabouts
 
@@ -85,6 +90,27 @@ def test_the_day_is_found_and_done_in_bulk(counter: Counter) -> None:
     assert numbers(office.list(Rental, q="nobody")) == set()
     few = queries(lambda: office.list(Rental, status__exact="reserved"))
     assert few == queries(lambda: office.list(Rental, status__exact="handed_out"))
+
+
+def test_a_refund_that_bounced_after_it_called_a_rental_off_is_seen(counter: Counter) -> None:
+    order, office, account = counter.book(days=2), desk(), str(Order.objects.get().stripe_account)
+    shop = load_shop(order.shop_id)
+    with bind_shop(shop):
+        asked = ReturnCommand(order_id=order.pk, reason="They can't come", key="off")
+        return_order(shop=shop, command=asked, acting=Actor("staff", "olga"))
+        refund = Refund.objects.order_by("id")[0]
+        assert whereabouts(order)["status"] == "canceled"
+        assert "it was called off" in text(office.page(Rental.objects.get()))
+        counter.standin.call(f"refunds/{refund.refund_id}/fail", {})
+        mirror_refund(shop=shop, account=account, refund_id=str(refund.refund_id))
+    order.refresh_from_db()
+    assert (order.status, whereabouts(order)["status"]) == ("confirmed", "canceled"), "its days may be others' by now"
+    said = "its money is here again, its days are given away"
+    assert said in text(office.page(Rental.objects.get())) and said in text(office.page(order))
+    assert "A refund came back" in text(office.list(Rental))
+    refund.refresh_from_db()
+    office.do(Refund, "handled", refund, reason="Paid in cash")
+    assert said not in text(office.page(Rental.objects.get())) + text(office.page(order))
 
 
 def test_who_may_only_look_finds_no_button(counter: Counter) -> None:
