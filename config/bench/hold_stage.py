@@ -91,8 +91,10 @@ def prove(before: Counted, *, placed: int, lines: int) -> Counted:
 
 
 @contextlib.contextmanager
-def stage(*, skus: int = SKUS) -> Iterator[None]:
-    """A shop with `skus` stock rows for the length of the run. What an interrupted run has left goes first."""
+def stage(*, skus: int = SKUS, past: int = PAST) -> Iterator[None]:
+    """A shop with `skus` stock rows, and `past` holds that have ended, for the length of the run. What an interrupted
+    run has left goes first.
+    """
     _remove()
     shop = Shop.objects.create(id=SHOP_ID, name="Benchmark")
     ShopSettings.objects.create(shop=shop, currency="EUR", locales=["en"])
@@ -100,7 +102,7 @@ def stage(*, skus: int = SKUS) -> Iterator[None]:
         cursor.execute("INSERT INTO inventory_stockowner (id, shop_id) VALUES (%s, %s)", [SHOP_ID, SHOP_ID])
         # Without movements, which nobody may delete: the history of these rows begins and ends with the run.
         cursor.execute(_STOCK, [SHOP_ID, ON_HAND, skus])
-        cursor.execute(_PAST, {"shop": SHOP_ID, "past": PAST})
+        cursor.execute(_PAST, {"shop": SHOP_ID, "past": past})
     # What autovacuum would do in a minute, and until then plans would be those of unknown tables. On the driver's own
     # connection: statements of a scope run as a role that may not do this.
     connection.connection.execute("VACUUM ANALYZE inventory_stockrow, inventory_hold, inventory_holditem")

@@ -12,7 +12,7 @@ from statistics import median
 
 from config.bench import floor
 from config.bench.hold_callers import Callers, Took, Turn, started
-from config.bench.hold_stage import SKUS, counted, prove, stage
+from config.bench.hold_stage import PAST, SKUS, counted, prove, stage
 from config.bench.hold_ways import WAYS
 from config.bench.report import Row, percentile
 
@@ -30,6 +30,7 @@ class Size:
     turn_seconds: float = 0.5
     floor_seconds: int = 1
     skus: int = SKUS
+    past: int = PAST
     callers: Sequence[tuple[int, int]] = CALLERS
 
 
@@ -38,7 +39,7 @@ def run(size: Size | None = None) -> list[Row]:
     size = size or Size()
     floor.pgbench()  # before anything is made, should it be missing
     rows: list[Row] = []
-    with stage(skus=size.skus):
+    with stage(skus=size.skus, past=size.past):
         for processes, threads in size.callers:
             with started(processes, threads) as callers:
                 for hot in (False, True):

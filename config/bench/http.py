@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from statistics import median
@@ -29,7 +29,7 @@ from config.bench import AS_OWNER, CPU_SECONDS, instant_stripe
 from config.bench.events import SECRET as SIGNING_SECRET
 from config.bench.events import Requests, handled_events, stored_events
 from config.bench.hold_callers import Took
-from config.bench.hold_stage import SHOP_ID, catalog, stage
+from config.bench.hold_stage import PAST, SHOP_ID, catalog, stage
 from config.bench.report import Row, percentile
 from config.bench.serving import connected, serving
 from tenants.models import Host, ServiceToken
@@ -144,11 +144,16 @@ CASES: Final = tuple(dict.fromkeys(endpoint.case for endpoint in ENDPOINTS))
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: about two minutes as it is. `checkouts`: how many a turn of the webhook may settle."""
+    """How much is measured: about two minutes as it is. `checkouts`: how many a turn of the webhook may settle;
+    `warming`: rounds that don't count.
+    """
 
     rounds: int = 12
+    warming: int = 1
+    callers: Sequence[int] = CALLERS
     turn_seconds: float = 0.2
     skus: int = 999
+    past: int = PAST
     checkouts: int = 60
 
 
@@ -167,7 +172,7 @@ def run(size: Size | None = None, *, only: Collection[str] = CASES) -> list[Row]
     """
     size = size or Size()
     with (
-        stage(skus=size.skus),
+        stage(skus=size.skus, past=size.past),
         catalog(skus=ARTICLES),
         _door(),
         serving("config.bench.http_server:application", **MEASURED) as product,
@@ -175,7 +180,7 @@ def run(size: Size | None = None, *, only: Collection[str] = CASES) -> list[Row]
     ):
         return [
             row
-            for callers in CALLERS
+            for callers in size.callers
             for endpoint in ENDPOINTS
             if endpoint.case in only
             for row in _case(endpoint, callers, product=product, as_owner=as_owner, size=size)
@@ -190,13 +195,13 @@ def _case(endpoint: Endpoint | Delivery, callers: int, *, product: int, as_owner
     }
     turns: dict[str, list[Took]] = {case: [] for case in asked}
     cpu: dict[str, list[float]] = {case: [] for case in asked}
-    for number in range(size.rounds + 1):
+    for number in range(size.warming + size.rounds):
         for case, (port, following) in asked.items():
             if case != EMPTY:
                 endpoint.before(product, size.checkouts)
             spent = _cpu_seconds(port)
             took = _turn(port, following, callers, size.turn_seconds)
-            if number:  # the first round warms
+            if number >= size.warming:
                 turns[case].append(took)
                 cpu[case].append((_cpu_seconds(port) - spent) / max(1, took.placed))
     rates = {case: [took.placed / took.seconds for took in taken] for case, taken in turns.items()}

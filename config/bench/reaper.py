@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from config.bench.hold_callers import Callers, Took, Turn, started
-from config.bench.hold_stage import SHOP_ID, SKUS, counted, prove, stage
+from config.bench.hold_stage import PAST, SHOP_ID, SKUS, counted, prove, stage
 from config.bench.report import Row, percentile
 from inventory.models import Hold, HoldItem, InventoryRun, StockRow
 from inventory.reaper import BACKLOG_LIMIT, run_once
@@ -57,6 +57,7 @@ class Size:
     alone_seconds: float = 4.0
     turn_seconds: float = 0.5
     skus: int = SKUS
+    past: int = PAST
     callers: tuple[int, int] = (2, 4)
 
 
@@ -65,7 +66,7 @@ def run(size: Size | None = None) -> list[Row]:
     size = size or Size()
     first = InventoryRun.objects.order_by("-id").values_list("id", flat=True).first() or 0
     try:
-        with stage(skus=size.skus), started(*size.callers) as callers:
+        with stage(skus=size.skus, past=size.past), started(*size.callers) as callers:
             return _rows(callers, size)
     finally:
         InventoryRun.objects.filter(id__gt=first).delete()

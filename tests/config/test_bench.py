@@ -56,7 +56,7 @@ def test_the_front_door_beside_an_empty_view(shared_database: None, tmp_path: Pa
 
 
 def test_holds_beside_pgbench_and_the_classic_way(shared_database: None, tmp_path: Path):
-    size = holds.Size(rounds=1, warming=0, turn_seconds=0.05, floor_seconds=1, skus=30, callers=((1, 2),))
+    size = holds.Size(rounds=1, warming=0, turn_seconds=0.05, floor_seconds=1, skus=30, past=100, callers=((1, 2),))
     rows = holds.run(size)
     cases = ("pgbench", "verb", "together", "verb_as_owner", "classic")
     expected = [(case, lines, hot, 2) for hot in (False, True) for lines in (1, 3) for case in cases]
@@ -68,7 +68,7 @@ def test_holds_beside_pgbench_and_the_classic_way(shared_database: None, tmp_pat
 
 
 def test_what_a_caller_does_not_account_for_is_found(transactional_db: None):
-    with stage(skus=3):
+    with stage(skus=3, past=100):
         before = counted_now()
         StockRow.objects.filter(owner_id="bench-holds", variant_key="bench-1").update(held=1)
         with pytest.raises(RuntimeError, match="not conserved"):
@@ -86,7 +86,9 @@ def test_callers_that_fail_say_so(shared_database: None):
 
 
 def test_the_reaper_beside_the_classic_way(shared_database: None, tmp_path: Path):
-    size = reaper.Size(holds=150, classic_holds=5, alone_seconds=0.1, turn_seconds=0.05, skus=30, callers=(1, 2))
+    size = reaper.Size(
+        holds=150, classic_holds=5, alone_seconds=0.1, turn_seconds=0.05, skus=30, past=100, callers=(1, 2)
+    )
     rows = reaper.run(size)
     reapers = ["reaper", "reaper_full_speed", "reaper_busy"]
     assert [row.case for row in rows] == ["classic", *reapers, "verb_alone", "verb_meanwhile"]
@@ -95,16 +97,17 @@ def test_the_reaper_beside_the_classic_way(shared_database: None, tmp_path: Path
 
 
 def test_endpoints_beside_an_empty_view(shared_database: None, tmp_path: Path):
-    rows = http.run(http.Size(rounds=1, turn_seconds=0.05, skus=30, checkouts=2))
+    size = http.Size(rounds=1, warming=0, callers=(1, 3), turn_seconds=0.03, skus=30, past=100, checkouts=3)
+    rows = http.run(size)
     names = [endpoint.case for endpoint in http.ENDPOINTS]
-    expected = [case for _ in http.CALLERS for name in names for case in ("empty_view", name, f"{name}_as_owner")]
+    expected = [case for _ in size.callers for name in names for case in ("empty_view", name, f"{name}_as_owner")]
     assert [row.case for row in rows] == expected
     assert says_what_the_contract_says(rows, tmp_path)
     assert nothing_is_left()
 
 
 def test_one_case_of_the_endpoints_alone(shared_database: None):
-    rows = http.run(http.Size(rounds=1, turn_seconds=0.05, skus=30), only=["validate"])
+    rows = http.run(http.Size(rounds=1, turn_seconds=0.05, skus=30, past=100), only=["validate"])
     assert {row.case for row in rows} == {"empty_view", "validate", "validate_as_owner"}
 
 

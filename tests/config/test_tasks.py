@@ -80,8 +80,8 @@ class Worker:
         raise AssertionError(f"No line {wanted} in:\n{self.log.read_text()}")
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.kill()
+        self.process.wait()
         with current_app.connection_for_write() as broker:
             broker.default_channel.queue_delete(self.queue)
 

@@ -27,8 +27,8 @@ def empty_redis() -> None:
     """Replaces the suite's fixture of this name: its Valkey is not used here."""
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextlib.contextmanager
+def fresh_folder() -> Iterator[Path]:
     """A folder that every user can enter, unlike tmp_path, which root's other users can't."""
     with tempfile.TemporaryDirectory(prefix="holdfast-test-") as name:
         path = Path(name)
@@ -36,6 +36,12 @@ def folder() -> Iterator[Path]:
         yield path
         for data in {lock.parent for lock in path.rglob("users.lock")}:
             embedded.stop(data)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with fresh_folder() as path:
+        yield path
 
 
 @dataclass(frozen=True, slots=True)

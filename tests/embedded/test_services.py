@@ -125,8 +125,9 @@ def test_killed_servers_are_revived_with_what_was_committed(folder: Path) -> Non
     assert gone(after)
 
 
-def test_a_hanging_postmaster_is_replaced(folder: Path, hold: Hold) -> None:
+def test_a_hanging_postmaster_is_replaced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pid lives and its socket takes connections, so only a real session tells."""
+    monkeypatch.setattr("config.embedded.postgres.PATIENCE_SECONDS", 2.0)
     with embedded.Lease(folder / "data", profile="fast") as lease:
         before = lease.services
         os.kill(before.postgres_pid, signal.SIGSTOP)

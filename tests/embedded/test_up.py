@@ -1,4 +1,6 @@
-"""`dev.py up` and `down` for real: one start, every kind of death, an orderly end, a kill without one."""
+"""`dev.py up` and `down` for real: a start from nothing, a kill, a start on what that left, every kind of death, an
+orderly end.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ import pytest
 
 from config.development import ROOT
 from config.embedded.processes import alive, wait_until
+from tests.embedded.conftest import fresh_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -39,6 +42,7 @@ class Up:
 
     def start(self, *options: str) -> dict[str, Any]:
         """Start and wait until all is ready; answers the ready file."""
+        self.ready_file.unlink(missing_ok=True)  # a killed one's
         command = ["up", "--port", "0", "--data", str(self.data), "--ready-file", str(self.ready_file), *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -76,13 +80,31 @@ class Up:
         )
 
 
+@pytest.fixture(scope="module")
+def kept_folder() -> Iterator[Path]:
+    """The same for all these tests: the first start of a data folder migrates, which takes longer than all the rest."""
+    with fresh_folder() as path:
+        yield path
+
+
 @pytest.fixture
-def up(folder: Path) -> Iterator[Up]:
-    made = Up(folder)
+def up(kept_folder: Path) -> Iterator[Up]:
+    made = Up(kept_folder)
     yield made
     made.down()
     if made.process is not None:
         made.process.wait(timeout=60)
+
+
+def test_a_kill_leaves_nothing_that_down_does_not_find(up: Up) -> None:
+    pids = up.start("--no-seed")["pids"]
+    assert up.process is not None
+    up.process.kill()
+    up.process.wait()
+    if sys.platform == "linux":
+        assert wait_until(lambda: not any(alive(pids[name]) for name in PROGRAMS), seconds=30)
+    assert up.down().returncode == 0
+    assert not [name for name, pid in pids.items() if name != "dev" and alive(pid)]
 
 
 def test_a_life(up: Up) -> None:
@@ -112,14 +134,3 @@ def test_a_life(up: Up) -> None:
     assert up.process.wait(timeout=40) == 0
     assert not [name for name, pid in last.items() if name != "dev" and alive(pid)]
     assert not up.ready_file.exists()
-
-
-def test_a_kill_leaves_nothing_that_down_does_not_find(up: Up) -> None:
-    pids = up.start("--no-seed")["pids"]
-    assert up.process is not None
-    up.process.kill()
-    up.process.wait()
-    if sys.platform == "linux":
-        assert wait_until(lambda: not any(alive(pids[name]) for name in PROGRAMS), seconds=30)
-    assert up.down().returncode == 0
-    assert not [name for name, pid in pids.items() if name != "dev" and alive(pid)]
