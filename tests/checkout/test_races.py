@@ -226,10 +226,13 @@ def test_an_emptied_cart_is_empty_whatever_was_bought_before(trade: Trade, stand
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
-def test_making_room_waits_for_a_slow_stripe_only_so_long(trade: Trade, standin: StandIn) -> None:
+def test_making_room_waits_for_a_slow_stripe_only_so_long(
+    trade: Trade, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inventory.holds.FREE_WITHIN_SECONDS", 1.0)
     trade.buyer_with_cart(10).checkout()
     overdue()
-    standin.fault(path=f"{SESSIONS}/", kind="latency", seconds=5, when="before", times=1)
+    standin.fault(path=f"{SESSIONS}/", kind="latency", seconds=3, when="before", times=1)
     answer = trade.buyer_with_cart(1).checkout()
     # Answered while Stripe still thinks; the call is recorded when it ends, and must not end in another test.
     assert (answer.status_code, answer.json()["code"]) == (409, "inventory_insufficient")
