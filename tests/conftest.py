@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_migrate
+from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.fixtures.copying import copy_from_the_first
@@ -34,7 +35,7 @@ pytest_plugins = [
 @pytest.fixture(scope="session")
 def redis_clients() -> Iterator[list[redis.Redis]]:
     """One connection to each of the databases that a test may write to."""
-    urls = (settings.CACHES["default"]["LOCATION"], settings.REDIS_LIMITS_URL)
+    urls = (django_settings.CACHES["default"]["LOCATION"], django_settings.REDIS_LIMITS_URL)
     clients = [redis.Redis.from_url(url, socket_timeout=2) for url in urls]
     yield clients
     for client in clients:
@@ -53,6 +54,12 @@ def empty_redis(redis_clients: list[redis.Redis]) -> Iterator[None]:
 def unread_hosts() -> None:
     """No test inherits another's copy of hosts, of tokens or of rate limits, nor an outage of them."""
     forget_copies()
+
+
+@pytest.fixture
+def kept_hosts(settings: Settings) -> None:
+    """For many requests to hosts that nobody changes meanwhile: else each of them reads its host anew."""
+    settings.HOST_MAP_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")

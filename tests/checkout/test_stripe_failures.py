@@ -15,6 +15,7 @@ from tests.checkout.stripe_trouble import OF_EACH_KIND, REFUSALS, SESSIONS, UNKN
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Trade
 
+pytestmark = pytest.mark.usefixtures("kept_hosts")
 EACH_KIND = pytest.mark.parametrize("trouble", OF_EACH_KIND, ids=str)
 
 

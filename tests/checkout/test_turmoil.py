@@ -22,6 +22,7 @@ SECONDS_PER_STEP = 1
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("kept_hosts")
 @pytest.mark.timeout(120 + WORLDS * STEPS * SECONDS_PER_STEP)
 @pytest.mark.django_db(transaction=True)
 def test_whatever_happens_nothing_is_sold_twice_and_nothing_is_lost(

@@ -29,7 +29,7 @@ BATCH = 40
 SEEDS = range(FIRST_SEED, FIRST_SEED + (HISTORIES + TOGETHER - 1) // TOGETHER)
 BATCHES = [SEEDS[start : start + BATCH // TOGETHER] for start in range(0, len(SEEDS), BATCH // TOGETHER)]
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("kept_hosts")]
 
 
 @pytest.fixture
