@@ -71,11 +71,9 @@ def started(processes: int, threads: int) -> Iterator[Callers]:
     finally:
         for end in ends:
             end.close()
-        for child in children:
-            child.join(10)
-            if child.is_alive():
-                child.kill()
-                child.join()
+        for child in children:  # between turns there is nothing that an interpreter's own end would save
+            child.kill()
+            child.join()
 
 
 def _serve(end: Connection, threads: int) -> None:

@@ -166,6 +166,11 @@ MEASURED: Final = {
 """The servers' surroundings: none of it asks too often, and none is busy where others' work keeps a lock for long."""
 
 
+def chosen(only: Collection[str]) -> list[Endpoint | Delivery]:
+    """The endpoints of the cases in `only`, in the order of all."""
+    return [endpoint for endpoint in ENDPOINTS if endpoint.case in only]
+
+
 def run(size: Size | None = None, *, only: Collection[str] = CASES) -> list[Row]:
     """The rows of the cases in `only`. Raises RuntimeError when a server doesn't start or answers something else than a
     success.
@@ -181,8 +186,7 @@ def run(size: Size | None = None, *, only: Collection[str] = CASES) -> list[Row]
         return [
             row
             for callers in size.callers
-            for endpoint in ENDPOINTS
-            if endpoint.case in only
+            for endpoint in chosen(only)
             for row in _case(endpoint, callers, product=product, as_owner=as_owner, size=size)
         ]
 

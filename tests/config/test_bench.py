@@ -106,9 +106,11 @@ def test_endpoints_beside_an_empty_view(shared_database: None, tmp_path: Path):
     assert nothing_is_left()
 
 
-def test_one_case_of_the_endpoints_alone(shared_database: None):
-    rows = http.run(http.Size(rounds=1, turn_seconds=0.05, skus=30, past=100), only=["validate"])
-    assert {row.case for row in rows} == {"empty_view", "validate", "validate_as_owner"}
+def test_some_cases_of_the_endpoints_alone():
+    assert [(endpoint.case, endpoint.lines) for endpoint in http.chosen(["cart", "hold"])] == [
+        ("hold", 1), ("hold", 3), ("cart", 0),
+    ]  # fmt: skip
+    assert http.chosen(http.CASES) == list(http.ENDPOINTS)
 
 
 def test_only_endpoints_are_measured_one_by_one():
