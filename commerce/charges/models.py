@@ -120,6 +120,7 @@ class Charge(models.Model):
         )
         indexes = (
             models.Index(name="charge_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
+            models.Index(name="charge_by_purpose", fields=["purpose", "-id"]),  # reader: its filter
             models.Index(name="charge_by_order", fields=["order"]),  # reader: an order's page, what it still owes
             models.Index(name="charge_by_intent", fields=["payment_intent_id"]),  # reader: events, admin search
             # reader: the worker
@@ -230,6 +231,7 @@ class Collection(models.Model):
         )
         indexes = (
             models.Index(name="collection_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
+            models.Index(name="collection_by_purpose", fields=["purpose", "-id"]),  # reader: its filter
             models.Index(name="collection_by_order", fields=["order"]),  # reader: an order's page
         )
 

@@ -37,6 +37,7 @@ class Plan(models.Model):
             models.CheckConstraint(name="plan_has_name", condition=~Q(names={})),
         )
         indexes = (
+            models.Index(name="plan_offered", fields=["-id"], condition=Q(active=True)),  # reader: the admin's filter
             models.Index(name="plan_by_code", fields=["code"]),  # reader: the admin's search, over all shops
         )
 

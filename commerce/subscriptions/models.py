@@ -68,6 +68,8 @@ class Subscription(models.Model):
         )
         indexes = (
             models.Index(name="subscription_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
+            # reader: the list by state, where most are active
+            models.Index(name="subscription_by_status", fields=["status", "-id"], condition=~Q(status="active")),
             models.Index(name="subscription_by_id", fields=["subscription_id"]),  # reader: admin search
             models.Index(name="subscription_by_customer", fields=["customer_id"]),  # reader: admin search
             models.Index(name="subscription_by_email", fields=["email"]),  # reader: admin search
@@ -133,6 +135,8 @@ class Invoice(models.Model):
         )
         indexes = (
             models.Index(name="invoice_by_shop", fields=["shop", "-created_at"]),  # reader: the admin's list
+            # reader: the list by state, where most are paid
+            models.Index(name="invoice_by_status", fields=["status", "-id"], condition=~Q(status="paid")),
             models.Index(name="invoice_by_id", fields=["invoice_id"]),  # reader: admin search
             models.Index(name="invoice_by_subscription", fields=["shop", "subscription_id"]),  # reader: its page
             # reader: the desk's filters, over all shops

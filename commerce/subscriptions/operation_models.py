@@ -82,6 +82,7 @@ class SubscriptionOperation(models.Model):
             models.Index(
                 name="subscription_operation_open", fields=["created_at"], condition=Q(state__in=["sending", "unknown"])
             ),
+            models.Index(name="subscription_operation_by_kind", fields=["kind", "-id"]),  # reader: its filter
             models.Index(name="subscription_operation_by_shop", fields=["shop", "-id"]),  # reader: the admin's list
         )
 

@@ -49,6 +49,29 @@ LISTS: list[tuple[str, tuple[str, ...], list[dict[str, str]]]] = [
     ("commerce.ReconciliationRecord", (*ORDER, "commerce_reconciliationrecord"), [
         {"state__exact": "rejected"}, {"normalised__exact": "1"}, {"q": "A-7"}, {"q": ID},
     ]),
+    ("commerce.Rental", (*ORDER, "commerce_rental", "commerce_refund"), [
+        {"day": "out"}, {"day": "back"}, {"day": "overdue"}, {"day": "picked"}, {"day": "danger"},
+        {"status__exact": "handed_out"}, {"status__exact": "canceled"}, {"source__exact": "counter"},
+        {"shop__id__exact": "other", "status__exact": "handed_out"}, {"q": "1234"}, {"q": "buyer7@example.test"},
+        {"q": ID},
+    ]),
+    ("commerce.Charge", (*ORDER, "commerce_charge"), [
+        {"desk": "owed"}, {"desk": "lapsing"}, {"status__exact": "declined"}, {"status__exact": "requires_capture"},
+        {"status__exact": "expired"}, {"purpose__exact": "damage"}, {"q": "pi_7"}, {"q": "1234"}, {"q": ID},
+    ]),
+    ("commerce.Collection", (*ORDER, "commerce_collection"), [{"purpose__exact": "damage"}, {"q": "1234"}, {"q": ID}]),
+    ("commerce.Subscription", ("commerce_subscription",), [
+        {"status__exact": "past_due"}, {"status__exact": "unpaid"}, {"shop__id__exact": "other",
+        "status__exact": "past_due"}, {"q": "sub_7"}, {"q": "cus_7"}, {"q": "buyer7@example.test"},
+    ]),
+    ("commerce.Invoice", ("commerce_invoice",), [
+        {"trouble": "past_due"}, {"trouble": "action"}, {"status__exact": "open"}, {"status__exact": "uncollectible"},
+        {"q": "in_7"}, {"q": "sub_7"},
+    ]),
+    ("commerce.Plan", ("commerce_plan",), [{"active__exact": "1"}, {"q": "plan-7"}]),
+    ("commerce.SubscriptionOperation", ("commerce_subscription", "commerce_subscriptionoperation"), [
+        {"state__exact": "unknown"}, {"kind__exact": "resume"}, {"q": "sub_7"},
+    ]),
     ("tenants.AuditEntry", ("tenants_auditentry",), [
         {"area": "tenancy"}, {"actor_kind": "staff"}, {"q": "7"}, {"q": "r7"}, {"q": "olga"}, {"q": "host.changed"},
     ]),

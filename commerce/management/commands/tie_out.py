@@ -58,6 +58,8 @@ class Command(BaseCommand):
         if target is not None:
             target.write_text(json.dumps([one.as_json() for one in found], indent=2) + "\n", encoding="utf-8")
         for one in found:
+            if not one.at_stripe:
+                self.stdout.write(f"{one.shop_id} {one.account}: nothing moved in that time")
             for currency in sorted(one.at_stripe):
                 stripe = format_minor(one.at_stripe[currency], currency, "en")
                 journal = format_minor(one.in_journal.get(currency, 0), currency, "en")

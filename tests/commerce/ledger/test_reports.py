@@ -126,6 +126,9 @@ def test_the_journal_ties_out_and_says_so(trade: Trade, other_trade: Trade, stan
         "band acct_standin: 2 objects, Stripe €38.25, journal €38.25",
         "other acct_standin: 1 objects, Stripe €23.97, journal €23.97",
     ]
+    before = StringIO()
+    call_command("tie_out", "--shop", "band", "--to", "2020-01-01", stdout=before)
+    assert before.getvalue() == "band acct_standin: nothing moved in that time\n"
     report = json.loads((tmp_path / "t.json").read_text())
     assert [(one["shopId"], one["compared"], one["differences"], one["unowned"]) for one in report] == [
         ("band", 2, [], []), ("other", 1, [], []),
