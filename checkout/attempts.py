@@ -38,6 +38,7 @@ from tenants.context import ShopContext
 from tenants.errors import InvalidRequest, UnknownHost
 from tenants.models import Host, Shop
 from tenants.ownership import StripeScope, record_ownership
+from tenants.postgres.writing import write_fields
 
 State, Outcome = CheckoutAttempt.State, CheckoutAttempt.Outcome
 
@@ -324,7 +325,7 @@ def close_within(*, attempt: CheckoutAttempt, outcome: str, now: datetime) -> No
     """Writes the end of a locked attempt. A completed session overrides an earlier end: late payments are real."""
     attempt.state, attempt.outcome, attempt.lease_until = State.CLOSED, outcome, None
     attempt.closed_at = attempt.closed_at or now
-    attempt.save(update_fields=["state", "outcome", "lease_until", "closed_at", "session_id"])
+    write_fields(attempt, "state", "outcome", "lease_until", "closed_at", "session_id")
 
 
 def open_checkouts(shop_id: str) -> int:

@@ -42,7 +42,7 @@ from tenants.audit import Actor, record_audit
 from tenants.database import as_shop, shop_tx
 from tenants.errors import InvalidRequest, ShopExpired
 from tenants.models import Shop
-from tenants.postgres.direct import ask, text_array
+from tenants.postgres.direct import ask, run, text_array
 
 MIN_TTL_SECONDS: Final = 60
 MAX_TTL_SECONDS: Final = 3600
@@ -200,12 +200,10 @@ def finish_holds_within(
     ids = list(hold_ids)
     if not ids:
         return set()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _FINISH,
-            [ids, outcome, reason[:200], str(acting), now, bound_request_id(), settings.INVENTORY_LOCK_TIMEOUT_MS],
-        )
-        finished: list[tuple[UUID, str]] = cursor.fetchall()
+    finished, _ = run(
+        _FINISH,
+        [ids, outcome, reason[:200], str(acting), now, bound_request_id(), settings.INVENTORY_LOCK_TIMEOUT_MS],
+    )
     for _, shop_id in finished:
         transaction.on_commit(partial(metrics.FINISHED[outcome].labels(shop_id).inc))
     return {hold_id for hold_id, _ in finished}

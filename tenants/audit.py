@@ -9,6 +9,7 @@ import structlog
 from django.utils import timezone
 
 from tenants.models import AuditEntry
+from tenants.postgres.writing import insert_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def record_audit(
     data: dict[str, Any] | None = None,
 ) -> None:
     """Writes one entry in the caller's transaction, with the request id bound to the logger."""
-    AuditEntry.objects.create(
+    entry = AuditEntry(
         shop_id=shop_id,
         at=timezone.now(),
         actor_kind=acting.kind,
@@ -51,3 +52,4 @@ def record_audit(
         data=data or {},
         request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
     )
+    insert_rows([entry])

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from django.db import connection
 from django.utils import timezone
 
+from tenants.postgres.direct import run
+
 
 @dataclass(frozen=True, slots=True)
 class StripeScope:
@@ -24,16 +26,15 @@ def record_ownership(*, scope: StripeScope, shop_id: str, objects: Iterable[tupl
         return
     now = timezone.now()
     place = "(%s, %s, %s, %s, %s, %s, %s)"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO tenants_stripeobject (livemode, account, object_id, kind, shop_id, source, created_at)"  # noqa: S608
-            f" VALUES {', '.join([place] * len(known))} ON CONFLICT DO NOTHING",
-            [
-                value
-                for kind, object_id in known
-                for value in (scope.livemode, scope.account, object_id, kind, shop_id, source, now)
-            ],
-        )
+    run(
+        "INSERT INTO tenants_stripeobject (livemode, account, object_id, kind, shop_id, source, created_at)"  # noqa: S608
+        f" VALUES {', '.join([place] * len(known))} ON CONFLICT DO NOTHING",
+        [
+            value
+            for kind, object_id in known
+            for value in (scope.livemode, scope.account, object_id, kind, shop_id, source, now)
+        ],
+    )
 
 
 def owner_of(*, scope: StripeScope, object_ids: Iterable[str]) -> set[str]:

@@ -13,10 +13,14 @@ class StraightClient(stripe.RequestsClient):
     nothing, so a redirect is a failure like any other without an answer of Stripe's.
     """
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         if getattr(self._thread_local, "session", None) is None:
             # One per thread, as the package does it: they aren't safe to share.
             session = self.requests.Session()
             session.max_redirects = 0
+            # What the environment says of proxies is read here once, not at each request; a .netrc in some home folder
+            # has no say in whose key is sent.
+            session.proxies = self.requests.utils.get_environ_proxies(url)
+            session.trust_env = False
             self._thread_local.session = session
-        return super().request(*args, **kwargs)
+        return super().request(method, url, *args, **kwargs)

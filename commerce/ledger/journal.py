@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
-
 from commerce.ledger.accounts import BY_NAME
 from commerce.ledger.models import JournalLine
+from tenants.postgres.direct import run
+from tenants.postgres.writing import insert_rows
 
 # Waits for a twin that is posting the same, and then posts nothing: one statement, no savepoint.
 INSERT = """
@@ -59,27 +59,25 @@ def post_within(posting: Posting, *, now: datetime) -> bool:
         raise ValueError(f"{posting.kind} {posting.reference} doesn't balance: {lines}.")
     if not lines:
         return False
-    with connection.cursor() as cursor:
-        cursor.execute(
-            INSERT,
-            [
-                posting.shop_id,
-                posting.kind,
-                posting.reference,
-                posting.order_id,
-                posting.invoice_id,
-                posting.currency,
-                posting.source,
-                posting.memo[:200],
-                posting.request_id,
-                now,
-            ],
-        )
-        made = cursor.fetchone()
-    if made is None:
+    made, _ = run(
+        INSERT,
+        [
+            posting.shop_id,
+            posting.kind,
+            posting.reference,
+            posting.order_id,
+            posting.invoice_id,
+            posting.currency,
+            posting.source,
+            posting.memo[:200],
+            posting.request_id,
+            now,
+        ],
+    )
+    if not made:
         return False
-    JournalLine.objects.bulk_create(
-        JournalLine(shop_id=posting.shop_id, entry_id=made[0], account=account, amount=amount)
+    insert_rows(
+        JournalLine(shop_id=posting.shop_id, entry_id=made[0][0], account=account, amount=amount)
         for account, amount in lines.items()
     )
     return True

@@ -14,6 +14,7 @@ from commerce.orders.states import may_move, without_refund
 from commerce.rentals.canceling import cancel_refunded_within
 from commerce.rentals.opening import open_rental_within
 from commerce.rentals.pricing import RentalPrice
+from tenants.postgres.writing import write_fields
 
 LONGEST_EMAIL = 254
 LONGEST_PHONE = 40
@@ -141,7 +142,7 @@ def advance_order_within(*, order: Order, to: str, now: datetime, **fields: Any)
         order.closed_at = now
     for name, value in fields.items():
         setattr(order, name, value)
-    order.save(update_fields=["status", "confirmed_at", "closed_at", *fields])
+    write_fields(order, "status", "confirmed_at", "closed_at", *fields)
     if to == Order.Status.CONFIRMED:
         open_rental_within(order=order, now=now)
     elif to == Order.Status.REFUNDED:

@@ -8,14 +8,22 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from commerce.orders.models import Order
+from commerce.orders.models import Order, OrderLine
 from commerce.rentals.models import Rental, RentalEvent, RentalLine, RentalUnits
 from commerce.rentals.states import follow_counts
 from inventory.holds import bound_request_id
 from inventory.models import Hold
 from tenants.audit import SETTLEMENT
+from tenants.postgres.kept import KeptQuery
 
 OPENED: Final = "opened"
+_RENTED: Final = KeptQuery(
+    lambda shop_id, order_id: OrderLine.objects.for_shop(shop_id).filter(
+        order_id=order_id, rental_start__isnull=False, rental_end__isnull=False
+    ),
+    str,
+    UUID,
+)
 
 
 def open_rental_within(*, order: Order, now: datetime) -> Rental | None:
@@ -25,7 +33,7 @@ def open_rental_within(*, order: Order, now: datetime) -> Rental | None:
     """
     lines = [
         (line, line.rental_start, line.rental_end)
-        for line in order.lines.all()
+        for line in _RENTED.rows(order.shop_id, order.pk)
         if line.rental_start is not None and line.rental_end is not None
     ]
     if not lines or Rental.objects.for_shop(order.shop_id).filter(order=order).exists():

@@ -18,7 +18,11 @@ from psycopg.pq import TransactionStatus
 
 from tenants.database import NO_SCOPE, current_scope
 
-IDLE, FAILED = int(TransactionStatus.IDLE), int(TransactionStatus.INERROR)
+IDLE, IN_TRANSACTION, FAILED = (
+    int(TransactionStatus.IDLE),
+    int(TransactionStatus.INTRANS),
+    int(TransactionStatus.INERROR),
+)
 UNKNOWN: Final = "unknown"
 """What a transaction runs as after a failed statement or a rollback to a savepoint, which take settings back too."""
 

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Cursor
 
 from tenants.database import NO_SCOPE, SHOP_SETTING, WEB_ROLE, current_scope, scope_of_shop
-from tenants.postgres.base import IDLE, carry_scope
+from tenants.postgres.base import IDLE, IN_TRANSACTION, carry_scope
 
 # No other statement can travel in front of it, so the scope is its first source of rows: a function that takes its shop
 # from there isn't called before the settings are made.
@@ -49,6 +49,30 @@ def ask_all(
         return rows
     with wrapper.wrap_database_errors, Cursor(wrapper.connection) as own:
         return own.execute(straight, given).fetchall()
+
+
+def run(sql: str, values: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
+    """Runs a statement in the scope that is current: its rows, if it answers any, and how many it was about.
+
+    Goes straight to the driver within a transaction that is in this scope already; what begins one, or runs alone, goes
+    through Django's cursors, which carry the scope. The text is one that is run again and again: the server keeps its
+    plan. Raises Django's database errors.
+    """
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    with wrapper.wrap_database_errors, Cursor(wrapper.connection) if _is_inside(wrapper) else wrapper.cursor() as own:
+        own.execute(sql, values)
+        # Not `description`, which makes an object for each column to be looked at.
+        return (own.fetchall() if own.pgresult is not None and own.pgresult.nfields else []), own.rowcount
+
+
+def _is_inside(wrapper: BaseDatabaseWrapper) -> bool:
+    """Whether a sound transaction is under way, in the current scope, and nobody listens to Django's cursors."""
+    if not wrapper.in_atomic_block or wrapper.needs_rollback or wrapper.queries_logged or wrapper.connection is None:
+        return False
+    if wrapper.connection.pgconn.transaction_status != IN_TRANSACTION:
+        return False
+    wrappers = wrapper.execute_wrappers
+    return wrappers == [] or (wrappers == [carry_scope] and vars(wrapper).get("holdfast_scope") == current_scope.get())
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,8 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
+from tenants.postgres.direct import run
+
 M = TypeVar("M", bound=Model)
 
 
@@ -48,13 +50,9 @@ class KeptQuery(Generic[M]):
         """Instances, in the query's order."""
         made = self._made or self._make()
         given = [one if place is None else values[place] for place, one in zip(made.places, made.params, strict=True)]
-        with connection.cursor() as cursor:
-            cursor.execute(made.sql, given)
-            answer = cursor.fetchall()
-        if made.converters:
-            answer = made.compiler.apply_converters(answer, made.converters)
+        answer, _ = run(made.sql, given)
         width, found = len(made.loaded), []
-        for row in answer:
+        for row in made.compiler.apply_converters(answer, made.converters) if made.converters else answer:
             instance = made.model.from_db(connection.alias, made.loaded, row[:width])
             for name, value in zip(made.annotated, row[width:], strict=True):
                 setattr(instance, name, value)
