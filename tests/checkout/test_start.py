@@ -307,7 +307,7 @@ def test_a_checkout_takes_fourteen_statements_of_its_own(trade: Trade, standin: 
         assert buyer.checkout().status_code == 200
     assert len(statements_of(first)) == 14, statements_of(first)
     begun = [query["sql"] for query in first.captured_queries if str(query["sql"]).startswith("BEGIN")]
-    assert len(begun) == 2, "one claims, one records"
+    assert len(begun) == 3, "one claims, one records; between them the gateway's guard, which sends nothing"
     assert len(statements_of(repeat)) == 4, statements_of(repeat)
     attempt = CheckoutAttempt.objects.get()
     assert (attempt.stripe_account == "acct_own") is own_keys
