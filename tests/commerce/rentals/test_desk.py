@@ -86,6 +86,8 @@ def test_the_day_is_found_and_done_in_bulk(counter: Counter) -> None:
         sheet = text(office.client.get(TODAY))
         assert one.number in sheet and "1 day late" in sheet
     assert numbers(office.list(Rental, q=one.number)) == {one.number}
+    assert numbers(office.list(Rental, q=str(one.pk))) == {one.number}
+    assert numbers(office.list(Rental, q=str(one.hold_id))) == {one.number}
     assert numbers(office.list(Rental, q=one.email)) == {one.number, two.number, other.number}
     assert numbers(office.list(Rental, q="nobody")) == set()
     few = queries(lambda: office.list(Rental, status__exact="reserved"))
