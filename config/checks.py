@@ -15,11 +15,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register, run_checks
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from tenants.database import SYSTEM_ROLE, WEB_ROLE, as_system
 from tenants.resealing import lost_seals
 
 STRIPE = "https://api.stripe.com"
+RENEWED = ("tenants", "inventory", "commerce", "checkout", "webhooks")
 STANDIN_KEY = "sk_test_standin"
 SHORTEST_TOKEN = 24
 NEW_CREDENTIAL_KEY = (
@@ -39,7 +42,8 @@ def refuse_to_start() -> None:
     """
     errors = [message for message in run_checks() if message.is_serious() and not message.is_silenced()]
     if not errors:
-        errors = [message for message in (*check_login(), *check_sealed_rows()) if message.is_serious()]
+        stored = (*check_login(), *check_sealed_rows())
+        errors = [message for message in stored if message.is_serious()]
         connection.close()  # a server forks after this, and children must not share it
     if errors:
         raise SystemExit("\n".join(["The settings contradict themselves:", *map(str, errors)]))
@@ -173,6 +177,37 @@ def check_login(**kwargs: Any) -> Sequence[CheckMessage]:
         fix = 'Serve with a login that owns no table: docs/configuration.md, "Database roles".'
         return [Warning("Row-level security doesn't bind the login of DATABASE_URL.", hint=fix, id="holdfast.W023")]
     return []
+
+
+@register(Tags.database)
+def check_older_database(**kwargs: Any) -> Sequence[CheckMessage]:
+    """Whether the database was made by migrations that today's replace, and stands between two of them.
+
+    A replacing migration counts as done when all that it replaces is recorded, and is to be done when nothing of it is.
+    In between Django would build on tables that lack columns, and fail somewhere in the middle. Every app's first one
+    replaces its last of then, so an unfinished database can't look like a finished one.
+    """
+    try:
+        applied = set(MigrationRecorder(connection).applied_migrations())
+    except (OperationalError, InterfaceError, ProgrammingError):
+        return []
+    lacking = {
+        f"{app}.{missing}"
+        for (app, name), migration in sorted(MigrationLoader(None).disk_migrations.items())
+        if app in RENEWED and not applied.isdisjoint({(app, name), *migration.replaces})
+        for _, missing in set(migration.replaces) - applied
+    }
+    if not lacking:
+        return []
+    fix = "Export what you need with the version that made it, `python3 dev.py down`, then delete the data folder:"
+    return [
+        _error(
+            "E026",
+            f"The database is from an older version and was never brought up to its last: of that one's migrations"
+            f" {len(lacking)} are missing, {max(lacking)} for one.",
+            f'{fix} docs/development.md, "Older databases".',
+        )
+    ]
 
 
 def _is_fernet_key(key: str) -> bool:

@@ -1,6 +1,6 @@
 """What is available: one indexed query, no locks. A preview; only a hold decides.
 
-The statements are functions of the database (migration 0012), whose plans a connection keeps.
+The statements are functions of the database (migrations/0010_availability.py), whose plans a connection keeps.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Shops that require central inventory fail closed where that is enforced: in production, with ENFORCE_CENTRAL_INVENTORY.
 Everybody else sells its own stock instead, and every time is counted and logged. Which row a variant is sold from is
-the database's to say (`inventory_stock_source`, migration 0009); here is what Python decides.
+the database's to say (`inventory_stock_source`, migrations/0005_pools.py); here is what Python decides.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """The rows that a shop sells its variants from, locked: its own, or those of its routes. For sales without a hold, and
-returns; holds do the same in one statement (migration 0009).
+returns; holds do the same in one statement (migrations/0006_placing_holds.py).
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def kept_hosts(settings: Settings) -> None:
 def django_db_modify_db_settings(
     django_db_modify_db_settings: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest
 ) -> None:
-    """Workers side by side copy one database: its migrations take longer than a thousand tests."""
+    """Workers side by side copy one database: its migrations take longer than a hundred tests."""
     if hasattr(request.config, "workerinput"):
         with django_db_blocker.unblock():
             copy_from_the_first(run=request.config.workerinput["testrunuid"])

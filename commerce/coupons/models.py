@@ -16,7 +16,7 @@ class Coupon(models.Model):
     """A share or an amount off the merchandise, for whoever knows its code.
 
     `used` counts redemptions that are reserved or redeemed within the limit. Triggers keep it, and what a coupon
-    promised once it was used (in the migration that made the table), whoever writes. Amounts are positive minor units
+    promised once it was used (commerce/migrations/0008_coupons.py), whoever writes. Amounts are positive minor units
     by currency: a shop may change its currency, and an amount is none without one.
     """
 

@@ -29,7 +29,7 @@ SKU: Final = "FLASH-SALE"
 PRICE: Final = 4900
 ACTING: Final = Actor("system", "simulate_flash_sale")
 GIVEN_BACK_WITHIN_SECONDS: Final = 60.0
-# The upper bits keep it apart from the locks of stock rows (inventory/migrations/0003_hold_functions.py).
+# The upper bits keep it apart from the locks of stock rows (inventory/migrations/0006_placing_holds.py).
 LOCK: Final = 101 << 56
 EVER: Final = datetime.min.replace(tzinfo=UTC)
 

@@ -13,7 +13,7 @@ class StockAlert(models.Model):
     """A variant fell to its threshold, or stayed there for another day. Its figures are those of that moment.
 
     At most one per stock row is open: that is what makes a fall one alert, whoever looks and however often. The
-    references to row and owner are (owner, id), made in the migration.
+    references to row and owner are (owner, id), made in migrations/0003_references_within_an_owner.py.
     """
 
     class Ending(models.TextChoices):

@@ -39,7 +39,8 @@ class PoolRoute(models.Model):
 
     `held` and `sold` are what this shop has of the row: in active holds, and taken since the allocation was last
     renewed. They change only under the row's queue (inventory/locks.py). Routes end, they are never deleted: items of
-    holds refer to them. The reference to the row is (pool, stock row), made in the migration.
+    holds refer to them. The reference to the row is (pool, stock row), made in
+    migrations/0003_references_within_an_owner.py.
     """
 
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="+", db_index=False)

@@ -148,7 +148,9 @@ class StockImportPart(models.Model):
 
 
 class StockImportRow(models.Model):
-    """One row of a file. The references to batch and stock row are by (owner, …), made in the migration."""
+    """One row of a file. The references to batch and stock row are by (owner, …), made in
+    migrations/0003_references_within_an_owner.py.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", "Will change"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from checkout.settle import settle_session
@@ -16,8 +15,6 @@ from tenants.context import load_shop
 from tests.fixtures.periods import days_from, monday
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import RentalTrade, Trade
-
-EARLIER = import_module("commerce.migrations.0022_rental_rules").EARLIER
 
 
 def booked(trade: RentalTrade, standin: StandIn, *lines: dict[str, Any]) -> str:
@@ -72,20 +69,6 @@ def test_a_sale_begins_none(trade: Trade, standin: StandIn):
     standin.pay(session_id)
     settle_session(shop=load_shop("band"), session_id=session_id)
     assert Order.objects.get().status == "confirmed" and not Rental.objects.exists()
-
-
-def test_orders_of_before_get_theirs_from_the_migration(rental_trade: RentalTrade, standin: StandIn):
-    booked(rental_trade, standin, rental_trade.line(days_from(monday(), 3), 2))
-    begun = facts()
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE commerce_rentalevent DISABLE TRIGGER USER")
-        for table in ("event", "units", "line", ""):
-            cursor.execute(f"DELETE FROM commerce_rental{table}")
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("ALTER TABLE commerce_rentalevent ENABLE TRIGGER USER")
-        assert not Rental.objects.exists()
-        cursor.execute(EARLIER)
-        assert facts() == begun
 
 
 @pytest.mark.parametrize(
