@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from config.supervisor import die_with_parent
+
 STARTING_SECONDS = 20.0
 
 
@@ -33,7 +35,9 @@ def serving(application: str, **variables: str) -> Iterator[int]:
     # The request lines go to a file, as a supervisor's would: writing them is part of what is measured.
     with tempfile.TemporaryFile() as lines:
         # A process group of its own, to be ended at once: nothing is under way, and gunicorn's own end takes seconds.
-        server = subprocess.Popen(command, cwd=root, env=env, stdout=lines, stderr=lines, start_new_session=True)  # noqa: S603
+        server = subprocess.Popen(  # noqa: S603
+            command, cwd=root, env=env, stdout=lines, stderr=lines, start_new_session=True, preexec_fn=die_with_parent
+        )
         try:
             _wait_for(port, server)
             yield port
