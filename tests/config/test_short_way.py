@@ -11,6 +11,7 @@ from config.short_way import innermost
 from tenants.allowlist import API, API_BELOW
 from tenants.models import Host
 from tests.factories.tenants import HostFactory
+from tests.fixtures.standin import StandIn
 from tests.webhooks.deliver import deliver, event
 
 HOOKS = "hooks.localhost"
@@ -63,6 +64,6 @@ def test_a_browsers_form_token_is_not_asked_for(hooks_host: None) -> None:
     assert answer.json()["code"] == "webhook_signature"
 
 
-def test_a_success_has_its_length(hooks_host: None) -> None:
+def test_a_success_has_its_length(hooks_host: None, standin: StandIn) -> None:
     answer = deliver(event("customer.created", {"id": "cus_1"}))
     assert (answer.status_code, answer["Content-Length"]) == (200, str(len(answer.content)))
