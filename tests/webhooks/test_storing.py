@@ -67,7 +67,7 @@ def test_an_event_that_nothing_handles_is_one_statement(trade: Trade, standin: S
         ('{"a": 1, "a": 2}', {"a": 2}),
     ],
 )
-def test_what_is_stored_is_what_was_read(trade: Trade, written: str, stored: Any) -> None:
+def test_what_is_stored_is_what_was_read(trade: Trade, written: str, stored: Any, standin: StandIn) -> None:
     body = json.dumps(event("charge.succeeded", {"id": "ch_1", "said": "HERE"}), indent=2).replace('"HERE"', written)
     assert deliver(body.encode()).json()["outcome"] == "ignored"
     assert StripeEvent.objects.get().payload["data"]["object"] == {"id": "ch_1", "said": stored}
