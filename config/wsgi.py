@@ -9,5 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 application = get_wsgi_application()
 
 from config.checks import refuse_to_start  # noqa: E402  settings and apps are loaded only now
+from config.structs import ready_structs  # noqa: E402
 
 refuse_to_start()
+ready_structs()
