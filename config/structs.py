@@ -13,7 +13,7 @@ from django.conf import settings
 
 
 def ready_structs() -> frozenset[str]:
-    """Describes every struct that is loaded, the routes' among them, and names them. Call it before the first thread."""
+    """Describes every struct that is loaded, the routes' among them, and names them. Before the first thread."""
     import_module(settings.ROOT_URLCONF)
     kinds, known = list(msgspec.Struct.__subclasses__()), set[type[msgspec.Struct]]()
     while kinds:
