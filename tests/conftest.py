@@ -14,7 +14,6 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_migrate
-from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.fixtures.copying import copy_from_the_first
@@ -23,6 +22,7 @@ from tests.fixtures.forgetting import forget_copies, forget_redis
 
 pytest_plugins = [
     "tests.fixtures.groups",
+    "tests.fixtures.hosts",
     "tests.fixtures.limits",
     "tests.fixtures.lines",
     "tests.fixtures.standin",
@@ -54,12 +54,6 @@ def empty_redis(redis_clients: list[redis.Redis]) -> Iterator[None]:
 def unread_hosts() -> None:
     """No test inherits another's copy of hosts, of tokens or of rate limits, nor an outage of them."""
     forget_copies()
-
-
-@pytest.fixture
-def kept_hosts(settings: Settings) -> None:
-    """For many requests to hosts that nobody changes meanwhile: else each of them reads its host anew."""
-    settings.HOST_MAP_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")

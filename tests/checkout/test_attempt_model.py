@@ -191,7 +191,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(trade: Trade, standin: StandIn, kept_hosts: None) -> Iterator[Bench]:
+def bench(trade: Trade, standin: StandIn) -> Iterator[Bench]:
     StockRow.objects.update(on_hand=1000)
     yield Bench(trade, standin)
 

@@ -67,18 +67,17 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_refused_with_nothing_moved(trade: Trade, other_trade: Trade, standin: StandIn, case: str) -> None:
-    body, status, code = REFUSED[case]
+def test_refused_with_nothing_moved(trade: Trade, other_trade: Trade, standin: StandIn) -> None:
     other_trade.variant.product.sku = "FOREIGN"
     type(other_trade.variant).objects.filter(pk=other_trade.variant.pk).update(sku="FOREIGN", variant_key="FOREIGN")
-    answer = trade.buyer().call("POST", "/api/checkout-session", body, Idempotency_Key="key-1")
-    problem = answer.json()
-    assert (answer.status_code, problem["status"]) == (status, status), problem
-    assert problem["code"] == code or code is None
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert problem["requestId"] == answer.headers["X-Request-Id"]
-    assert trade.facts() == UNTOUCHED
+    for case, (body, status, code) in REFUSED.items():
+        answer = trade.buyer().call("POST", "/api/checkout-session", body, Idempotency_Key="key-1")
+        problem = answer.json()
+        assert (answer.status_code, problem["status"]) == (status, status), (case, problem)
+        assert problem["code"] == code or code is None, (case, problem)
+        assert answer.headers["Content-Type"] == "application/problem+json", case
+        assert problem["requestId"] == answer.headers["X-Request-Id"], case
+        assert trade.facts() == UNTOUCHED, case
     assert standin.requests("/v1/") == []
 
 
@@ -109,30 +108,31 @@ def test_a_shop_that_only_logs_says_nothing(trade: Trade, standin: StandIn) -> N
     assert (answer["priceChanged"], answer["changes"], answer["amounts"]["total"]) == (False, [], 2500)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://evil.test/",
-        "http://band.localhost.evil.test:8000/",
-        "http://band.localhost:8000@evil.test/",
-        "http://evil.test#band.localhost:8000",
-        "https://band.localhost:8000/",
-        "http://band.localhost:9999/",
-        "http://other.localhost:8000/",
-        "//evil.test/",
-        "/relative",
-        "javascript:alert(1)",
-        "http://band.localhost:8000\\@evil.test/",
-        "http://band.localhost:8000/\r\nX: y",
-        "http://[::1/",
-        "",
-    ],
-)
+ELSEWHERE = [
+    "http://evil.test/",
+    "http://band.localhost.evil.test:8000/",
+    "http://band.localhost:8000@evil.test/",
+    "http://evil.test#band.localhost:8000",
+    "https://band.localhost:8000/",
+    "http://band.localhost:9999/",
+    "http://other.localhost:8000/",
+    "//evil.test/",
+    "/relative",
+    "javascript:alert(1)",
+    "http://band.localhost:8000\\@evil.test/",
+    "http://band.localhost:8000/\r\nX: y",
+    "http://[::1/",
+    "",
+]
+
+
 @pytest.mark.parametrize("field", ["returnUrl", "cancelUrl"])
-def test_no_open_redirect(trade: Trade, other_trade: Trade, standin: StandIn, field: str, url: str) -> None:
-    answer = trade.buyer_with_cart().checkout({field: url})
-    assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])
-    assert trade.facts() == UNTOUCHED
+def test_no_open_redirect(trade: Trade, other_trade: Trade, standin: StandIn, field: str) -> None:
+    buyer = trade.buyer_with_cart()
+    for url in ELSEWHERE:
+        answer = buyer.checkout({field: url})
+        assert (answer.status_code, list(answer.json()["fields"])) == (400, [field]), url
+        assert trade.facts() == UNTOUCHED, url
 
 
 def test_own_addresses_are_taken(trade: Trade, standin: StandIn) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.checkout.turmoil.play import play
 from tests.fixtures.standin import StandIn
 
-WORLDS = int(os.environ.get("HOLDFAST_TURMOIL_WORLDS", "2"))
+WORLDS = int(os.environ.get("HOLDFAST_TURMOIL_WORLDS", "1"))
 STEPS = int(os.environ.get("HOLDFAST_TURMOIL_STEPS", "150"))
 SEED = int(os.environ.get("HOLDFAST_TURMOIL_SEED", "1"))
 # Far more than a world takes; a run that hangs ends.
@@ -22,7 +22,6 @@ SECONDS_PER_STEP = 1
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("kept_hosts")
 @pytest.mark.timeout(120 + WORLDS * STEPS * SECONDS_PER_STEP)
 @pytest.mark.django_db(transaction=True)
 def test_whatever_happens_nothing_is_sold_twice_and_nothing_is_lost(

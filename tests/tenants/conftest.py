@@ -24,3 +24,8 @@ def acme(db: None) -> Host:
 def acme_shop(acme: Host) -> Shop:
     assert acme.shop is not None
     return acme.shop
+
+
+@pytest.fixture(autouse=True)
+def _unwatched(unwatched_hosts: None) -> None:
+    """How copies of hosts end is tested here."""

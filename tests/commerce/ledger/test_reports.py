@@ -168,7 +168,6 @@ def test_entries_from_before_sources_were_kept_are_found_by_their_charge(trade: 
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("kept_hosts")
 @pytest.mark.timeout(600)
 def test_a_month_of_trade_ties_out_to_the_minor_unit(trade: Trade, other_trade: Trade, standin: StandIn) -> None:
     """Thirty days of two shops, with what goes wrong in a month; then every cent is where Stripe says."""

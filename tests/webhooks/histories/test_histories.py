@@ -18,7 +18,7 @@ from tests.webhooks.histories.delivering import Post, new_world
 from tests.webhooks.histories.purchases import SCRIPTS, Purchase
 from webhooks.models import StripeEvent
 
-HISTORIES = int(os.environ.get("HOLDFAST_FUZZ_HISTORIES", "12"))
+HISTORIES = int(os.environ.get("HOLDFAST_FUZZ_HISTORIES", "8"))
 FIRST_SEED = int(os.environ.get("HOLDFAST_FUZZ_SEED", "1"))
 TOGETHER = 4
 """Purchases that happen at once, in two shops through one endpoint."""
@@ -29,7 +29,7 @@ BATCH = 40
 SEEDS = range(FIRST_SEED, FIRST_SEED + (HISTORIES + TOGETHER - 1) // TOGETHER)
 BATCHES = [SEEDS[start : start + BATCH // TOGETHER] for start in range(0, len(SEEDS), BATCH // TOGETHER)]
 
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("kept_hosts")]
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture
