@@ -185,6 +185,7 @@ def test_an_expected_failure_is_one_line_in_the_log(client: Client, shop_host: s
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("unwatched_hosts")  # so that the next request does ask the database
 def test_a_server_that_goes_away_under_a_query_is_503_and_the_next_request_works(client: Client, shop_host: str):
     lost = client.get("/api/cart?fail=lost", headers={"Host": shop_host})
     assert (lost.status_code, lost.json()["code"]) == (503, "inventory_unavailable")
