@@ -16,7 +16,7 @@ from tests.fixtures.sampling import some
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Trade
 
-EACH_KIND = pytest.mark.parametrize("trouble", some(OF_EACH_KIND, 9), ids=str)
+EACH_KIND = pytest.mark.parametrize("trouble", some(OF_EACH_KIND, 6), ids=str)
 
 
 def code_of(answer: Any) -> tuple[int, str]:
@@ -43,7 +43,7 @@ def test_a_definitive_no_frees_the_hold(trade: Trade, standin: StandIn, settings
     assert len(standin.sessions()) == 1
 
 
-@pytest.mark.parametrize("trouble", some(UNKNOWNS, 16), ids=str)
+@pytest.mark.parametrize("trouble", some(UNKNOWNS, 12), ids=str)
 def test_anything_else_keeps_it_and_the_repeat_reaches_the_one_session(
     trade: Trade, standin: StandIn, settings: Any, trouble: Trouble
 ) -> None:

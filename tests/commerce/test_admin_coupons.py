@@ -15,6 +15,7 @@ from tenants.models import AuditEntry
 from tests.commerce.backoffice import Desk, address, desk, filled, found, html, queries, text
 from tests.commerce.test_coupon_limits import redeem
 from tests.factories.commerce import CouponFactory
+from tests.fixtures.sampling import some
 from tests.fixtures.trade import Trade
 
 TYPED = {
@@ -74,7 +75,7 @@ def test_an_amount_in_each_currency(trade: Trade) -> None:
 
 @pytest.mark.parametrize(
     ("field", "typed"),
-    [
+    some([
         ("code", ""), ("code", "A"), ("code", "SPRING 10"), ("code", "früh"), ("code", "x" * 41), ("code", "-A"),
         ("takes_off_typed", ""), ("takes_off_typed", "0 %"), ("takes_off_typed", "100.01 %"),
         ("takes_off_typed", "1.234 %"), ("takes_off_typed", "-5 %"), ("takes_off_typed", "12,5 %"),
@@ -85,7 +86,7 @@ def test_an_amount_in_each_currency(trade: Trade) -> None:
         ("starts_typed", "tomorrow"), ("starts_typed", "2026-13-01T00:00"), ("ends_typed", "2026-11-30T00:00"),
         ("limit_total", "0"), ("limit_total", "-1"), ("limit_per_email", "0"), ("limit_total", "many"),
         ("reason_for_change", ""), ("shop", "nobody"), ("shop", ""),
-    ],
+    ], 12),
 )  # fmt: skip
 def test_what_makes_no_coupon_is_refused(trade: Trade, other_trade: Trade, field: str, typed: str) -> None:
     answer = add(desk(), **{field: typed})

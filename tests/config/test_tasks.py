@@ -86,7 +86,7 @@ class Worker:
             broker.default_channel.queue_delete(self.queue)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def worker(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     worker = Worker(tmp_path_factory.mktemp("worker") / "log")
     yield worker

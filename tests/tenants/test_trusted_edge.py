@@ -129,11 +129,11 @@ def ask(client: Client, host: str, route: str, headers: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("token", TOKENS)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}{row[1]}")
-def test_the_matrix(client: Client, row: list[str], token: str):
+def test_the_matrix(client: Client, token: str):
     carried = sent_token(token)
-    got = {f"{name}: {value}": outcome(ask(client, row[0], row[1], carried | {name: value})) for name, value in HEADERS}
-    assert got == expected(row, token)
+    for row in ROWS:
+        asked = {f"{name}: {value}": ask(client, row[0], row[1], carried | {name: value}) for name, value in HEADERS}
+        assert {name: outcome(answer) for name, answer in asked.items()} == expected(row, token), row[:2]
 
 
 def test_the_table_is_whole():

@@ -13,6 +13,7 @@ from tenants.audit import Actor
 from tenants.errors import NotFound
 from tenants.models import AuditEntry, StripeObject
 from tenants.staff import EVERY_SHOP, StaffScope
+from tests.fixtures.sampling import some
 from tests.fixtures.standin import StandIn
 from tests.fixtures.trade import Trade, in_threads
 from tests.webhooks.deliver import deliver, event
@@ -261,7 +262,7 @@ def test_a_dry_run_says_what_would_come_of_it_and_writes_nothing(trade: Trade, s
     assert "It would fail: Stripe can't be read" in rehearse(row)
 
 
-@pytest.mark.parametrize("type_", sorted(name for name, handler in HANDLERS.items() if handler in FORETOLD))
+@pytest.mark.parametrize("type_", some(sorted(name for name, handler in HANDLERS.items() if handler in FORETOLD), 8))
 def test_a_dry_run_of_anything_writes_nothing(trade: Trade, standin: StandIn, type_: str) -> None:
     nothing = {"id": "x_1", "object": "thing", "metadata": {"shop_id": "band"}}
     deliver(event(type_, nothing))
