@@ -87,7 +87,7 @@ def test_callers_that_fail_say_so(shared_database: None):
 
 def test_the_reaper_beside_the_classic_way(shared_database: None, tmp_path: Path):
     size = reaper.Size(
-        holds=150, classic_holds=5, alone_seconds=0.1, turn_seconds=0.05, skus=30, past=100, callers=(1, 2)
+        holds=150, classic_holds=5, rounds=2, alone_seconds=0.1, turn_seconds=0.05, skus=30, past=100, callers=(1, 2)
     )
     rows = reaper.run(size)
     reapers = ["reaper", "reaper_full_speed", "reaper_busy"]
