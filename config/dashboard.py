@@ -19,8 +19,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from checkout.models import CheckoutAttempt
+from commerce.admin.rentals import on_the_day
 from commerce.admin.returns import ON_DESK
-from commerce.models import Dispute, Order, Refund
+from commerce.admin.subscriptions import FAILING
+from commerce.models import Dispute, Invoice, Order, Refund, Rental
 from commerce.money import format_minor
 from inventory.models import Hold, InventoryRun, StockRow
 from tenants.display import Tone, duration, list_url
@@ -220,10 +222,14 @@ def _money(scope: StaffScope, now: datetime) -> list[Number]:
     )
     left = f"the first in {duration((asked['first'] - now).total_seconds())}" if asked["first"] else ""
     findings = scope.rows(Finding.objects.filter(state=Finding.State.OPEN), "shop").count()
+    overdue = scope.rows(Rental.objects.filter(on_the_day("overdue")), "shop").count()
+    failing = scope.rows(Invoice.objects.filter(FAILING), "shop").count()
     return [
         _count("Refunds not arrived", refunds, _link(Refund, {"desk": "stuck"}), "bad"),
         replace(_count("Disputes to answer", asked["count"], _link(Dispute, {"open": "answer"}), "bad"), note=left),
         _count("Differences from Stripe", findings, _link(Finding, {"state__exact": "open"}), "bad"),
+        _count("Rentals overdue", overdue, _link(Rental, {"day": "overdue"}), "warn"),
+        _count("Renewals unpaid", failing, _link(Invoice, {"trouble": "past_due"}), "warn"),
     ]
 
 

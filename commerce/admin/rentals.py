@@ -68,7 +68,7 @@ class DayFilter(LastingFilter):
         wanted = self.value()
         if wanted == "danger":
             return queryset.filter(endangered__gt=0)
-        return queryset.filter(_on_the_day(wanted)) if wanted in _DAYS else queryset
+        return queryset.filter(on_the_day(wanted)) if wanted in _DAYS else queryset
 
 
 _DAYS: dict[str, Callable[[str], Q]] = {
@@ -79,8 +79,11 @@ _DAYS: dict[str, Callable[[str], Q]] = {
 }
 
 
-def _on_the_day(wanted: str) -> Q:
-    """One branch per time zone that a renting shop has: days are the shop's."""
+def on_the_day(wanted: str) -> Q:
+    """The rentals of one of the day's filters, such as `overdue`.
+
+    One branch per time zone that a renting shop has: days are the shop's.
+    """
     rents = ShopSettings.objects.filter(kind=ShopSettings.Kind.RENTAL)
     zones = list(rents.order_by().values_list("time_zone", flat=True).distinct())
     found = NOTHING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -203,8 +203,12 @@ def invoices_of(row: Subscription) -> str:
     )
 
 
+FAILING: Final = Q(status=Invoice.Status.OPEN, attempt_count__gt=0)
+"""Payments that were tried and are missing."""
+
+
 class TroubleFilter(LastingFilter):
-    """What dunning is about: payments that were tried and are missing."""
+    """What dunning is about."""
 
     title = "trouble"
     parameter_name = "trouble"
@@ -213,10 +217,9 @@ class TroubleFilter(LastingFilter):
         return [("past_due", "Past due"), ("action", "Needs authentication")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
-        failing = Q(status=Invoice.Status.OPEN, attempt_count__gt=0)
         if self.value() == "past_due":
-            return queryset.filter(failing)
-        return queryset.filter(failing, needs_action=True) if self.value() == "action" else queryset
+            return queryset.filter(FAILING)
+        return queryset.filter(FAILING, needs_action=True) if self.value() == "action" else queryset
 
 
 def notes_of(row: Invoice) -> str:

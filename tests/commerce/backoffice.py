@@ -33,6 +33,11 @@ class Desk:
     def list(self, model: type[Model], **query: Any) -> HttpResponse:
         return self.client.get(address(model, "changelist"), query)
 
+    def figure(self, label: str) -> str:
+        """What the dashboard counts under this name."""
+        page = self.client.get(reverse("admin:index"))
+        return str(next(card.value for card in page.context["cards"] if card.label == label))
+
     def page(self, row: Model) -> HttpResponse:
         return self.client.get(address(type(row), "change", row.pk))
 

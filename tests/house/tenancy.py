@@ -48,7 +48,7 @@ ALLOWED = {
     "commerce/admin/catalog.py:key": "A condition on a list that is narrowed already.",
     "commerce/admin/journal.py:key": "A condition on a list that is narrowed already.",
     "commerce/admin/rentals.py:key": "A condition on a list that is narrowed already.",
-    "commerce/admin/rentals.py:_on_the_day": "Which time zones renting shops have; the list is narrowed already.",
+    "commerce/admin/rentals.py:on_the_day": "Which time zones renting shops have; the list is narrowed already.",
     "commerce/admin/returns.py:get_queryset": "A sum over each return of a list that is narrowed already.",
     "commerce/admin/returns.py:order_key": "A condition on a list that is narrowed already.",
     "commerce/ledger/tie_out.py:_owners": "Answers whose each object of a Stripe account is.",

@@ -83,6 +83,7 @@ def test_the_day_is_found_and_done_in_bulk(counter: Counter) -> None:
     with time_machine.travel(noon(counter.first + timedelta(days=2)), tick=True):
         assert numbers(office.list(Rental, day="overdue")) == {one.number, two.number}
         assert "1 day late" in text(office.list(Rental, day="overdue"))
+        assert office.figure("Rentals overdue") == "2"
         sheet = text(office.client.get(TODAY))
         assert one.number in sheet and "1 day late" in sheet
     assert numbers(office.list(Rental, q=one.number)) == {one.number}

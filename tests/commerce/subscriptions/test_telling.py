@@ -71,6 +71,7 @@ def test_a_life_start_upgrade_failed_payment_recovery_cancel(club: Club) -> None
     owner = desk()
     assert found(owner.list(Invoice, trouble="past_due")) == {str(open_one.pk)}
     assert found(owner.list(Invoice, trouble="action")) == set()
+    assert owner.figure("Renewals unpaid") == "1"
     assert "A payment failed" in text(owner.page(open_one)) and "ada@example.test" in text(owner.page(open_one))
     assert "within the days of grace" in text(owner.page(row))
     club.standin.advance(5 * DAY)
@@ -82,6 +83,7 @@ def test_a_life_start_upgrade_failed_payment_recovery_cancel(club: Club) -> None
     row.refresh_from_db()
     assert (row.status, access_now(row).why) == ("active", Why.PAID)
     assert found(owner.list(Invoice, trouble="past_due")) == set()
+    assert owner.figure("Renewals unpaid") == "0"
     assert cancel(subscription_id, token, idempotencyKey="k-2").status_code == 200
     a_month_later(club)
     row.refresh_from_db()
